@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door. Each target is a script in harness/ of the same name.
+
+# A kernel tree to work on; empty: Debian's linux-source-6.12, in build/linux
+KERNEL ?=
+# Compile jobs; memory and CPUs of the guest
+JOBS   ?= $(shell nproc)
+MEM    ?= 2G
+SMP    ?= 2
+# run: the program and its arguments, in the guest; disk requests per second
+DEMO   ?= asys-demo /tree
+IOPS   ?= 400
+# shell: one command instead of an interactive shell; which kernel
+CMD    ?=
+FLAVOUR ?= release
+# check: which kernels, which test programs; lint: that too
+FLAVOURS ?= release debug
+TESTS  ?= *
+WITH   ?=
+# refresh: the commit of KERNEL that the series starts from
+BASEREV ?=
+
+override KERNEL := $(if $(KERNEL),$(abspath $(KERNEL)))
+export KERNEL JOBS MEM SMP DEMO IOPS CMD FLAVOUR FLAVOURS TESTS WITH BASEREV
+
+help:
+	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
+
+#: make run                  build the kernel, boot it, run the demo
+#: make check                run every test on the release and the debug kernel
+#: make shell                a shell on the patched kernel, with this machine's programs
+#: make shell CMD='...'      run one command there; its output, its exit status
+#: make apply KERNEL=dir     apply the series to your own 6.12.y tree
+#: make patches              write the series as mails into build/patches
+#: make refresh KERNEL=dir   take the series from a git tree that you changed
+#: make lint                 checkpatch, sparse, W=1, kernel-doc, objtool, shellcheck
+#: make versions             try the series on every 6.12.y that apt offers
+#: make bench                measure
+#: make torture              forced mode under real programs, for long
+#: make clean                remove build/
+#:
+#: Variables of every target: KERNEL=dir JOBS=n MEM=size SMP=n
+#:   run:    DEMO='program args' IOPS=n   check: FLAVOURS='release debug' TESTS='glob'
+#:   shell:  FLAVOUR=release|debug        refresh: BASEREV=commit
+
+run check shell apply patches refresh lint versions bench torture:
+	@harness/$@
+
+clean:
+	rm -rf build
+
+.PHONY: help run check shell apply patches refresh lint versions bench torture clean

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _LINUX_ASYS_H
+#define _LINUX_ASYS_H
+
+#include <linux/sched.h>
+
+struct pt_regs;
+struct seq_file;
+
+#ifdef CONFIG_ASYS
+int proc_fibrils_show(struct seq_file *m, struct task_struct *task);
+#endif
+
+#ifdef CONFIG_ASYS_FORCE
+static __always_inline bool asys_forced(void)
+{
+	return unlikely(current->asys_force);
+}
+long asys_force_syscall(const struct pt_regs *regs, unsigned int nr);
+#else
+static __always_inline bool asys_forced(void) { return false; }
+static inline long asys_force_syscall(const struct pt_regs *regs,
+				      unsigned int nr)
+{
+	return 0;
+}
+#endif
+
+#endif /* _LINUX_ASYS_H */

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Fibrils: more than one kernel stack in one task.
+ *
+ * The hooks that the rest of the kernel calls.  Each is a no-op, behind a
+ * static key, for a task that never started a fibril.  The design is in
+ * Documentation/fibrils.rst.
+ */
+#ifndef _LINUX_FIBRIL_H
+#define _LINUX_FIBRIL_H
+
+#include <linux/fibril_types.h>
+#include <linux/jump_label.h>
+
+struct callback_head;
+struct task_struct;
+
+#ifdef CONFIG_FIBRILS
+
+DECLARE_STATIC_KEY_FALSE(fibrils_used);
+
+static __always_inline bool task_has_fibrils(const struct task_struct *tsk)
+{
+	const struct thread_info *ti = (const struct thread_info *)tsk;
+
+	return static_branch_unlikely(&fibrils_used) &&
+	       unlikely(READ_ONCE(ti->fibril));
+}
+
+/* Does current run on a stack other than its own? */
+static __always_inline bool in_fibril(void)
+{
+	return static_branch_unlikely(&fibrils_used) &&
+	       unlikely(fibril_self_id() > FIBRIL_HOME);
+}
+
+enum fibril_wake {
+	/* nothing to do for the task as a whole */
+	FIBRIL_WAKE_DONE,
+	/* a context was made runnable, the task sleeps: wake it */
+	FIBRIL_WAKE_TASK,
+	/* the context that runs is meant, too: as in a task without fibrils */
+	FIBRIL_WAKE_RUNNING,
+};
+
+enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
+			     fibril_ref_t fibril, int *success);
+bool fibril_schedule(void);
+void schedule_all_contexts(bool preempt);
+void __fibril_yield(void);
+bool fibril_yield_due(void);
+bool __fibril_runnable(void);
+bool fibril_signal_pending(void);
+bool __fibril_task_work_add(struct callback_head *work);
+bool __fibril_home_match(struct task_struct *p, unsigned int state);
+void __fibril_exit(void);
+void __noreturn __fibril_die(void);
+bool fibrils_in_flight(void);
+void fibril_init_task(struct task_struct *p);
+
+/* Run what was made runnable while it was held back. */
+#define fibril_kick(tsk)						\
+	do {								\
+		if (task_has_fibrils(tsk))				\
+			wake_up_context(tsk, 0, FIBRIL_REF(FIBRIL_KICK)); \
+	} while (0)
+
+/* Is home parked in one of @state while fibrils of @p run? */
+static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
+{
+	return task_has_fibrils(p) && __fibril_home_match(p, state);
+}
+
+static inline bool fibril_runnable(void)
+{
+	return task_has_fibrils(current) && __fibril_runnable();
+}
+
+/* Let contexts that can run do so; home returns to user mode after that. */
+static inline void fibril_resume_user_mode(void)
+{
+	if (task_has_fibrils(current))
+		__fibril_yield();
+}
+
+/*
+ * For a loop that does not sleep while it waits for what another context of
+ * its own task may have to do.
+ */
+static __always_inline bool fibril_cond_yield(void)
+{
+	if (!task_has_fibrils(current) || likely(!fibril_yield_due()))
+		return false;
+	__fibril_yield();
+	return true;
+}
+
+/* Queue @work to run before the call completes; false: not in a fibril. */
+static inline bool fibril_task_work_add(struct callback_head *work)
+{
+	return in_fibril() && __fibril_task_work_add(work);
+}
+
+/*
+ * Some objects of current are replaced by current only, and used by it
+ * without a reference.  Not while calls that use them sleep.
+ */
+static inline int fibril_may_replace(void)
+{
+	return task_has_fibrils(current) && fibrils_in_flight() ? -EBUSY : 0;
+}
+
+/*
+ * Cancel the calls that sleep, wait until none is left, and forget results
+ * that nobody has asked for.
+ */
+static inline void fibril_exit(void)
+{
+	if (task_has_fibrils(current))
+		__fibril_exit();
+}
+
+/* An oops on a fibril's stack ends the fibril here and kills the task. */
+static inline void fibril_die(void)
+{
+	if (in_fibril())
+		__fibril_die();
+}
+
+#else /* !CONFIG_FIBRILS */
+
+static inline bool task_has_fibrils(const struct task_struct *tsk)
+{
+	return false;
+}
+static inline bool in_fibril(void) { return false; }
+static inline bool fibril_schedule(void) { return false; }
+#define fibril_kick(tsk)	do { } while (0)
+
+static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
+{
+	return false;
+}
+static inline bool fibril_signal_pending(void) { return false; }
+static inline bool fibrils_in_flight(void) { return false; }
+static inline bool fibril_runnable(void) { return false; }
+static inline int fibril_may_replace(void) { return 0; }
+static inline bool fibril_cond_yield(void) { return false; }
+static inline bool fibril_task_work_add(struct callback_head *work)
+{
+	return false;
+}
+static inline void fibril_resume_user_mode(void) { }
+static inline void fibril_exit(void) { }
+static inline void fibril_die(void) { }
+static inline void fibril_init_task(struct task_struct *p) { }
+
+#endif /* CONFIG_FIBRILS */
+
+/* Where others may look at a task's stack, and where arch code looks. */
+#ifdef CONFIG_FIBRILS
+unsigned long fibril_home_sp(struct task_struct *p);
+#define fibril_stack_page(tsk)	((void *)READ_ONCE((tsk)->fibril_stack))
+#else
+#define fibril_stack_page(tsk)	((void *)NULL)
+#endif
+
+#endif /* _LINUX_FIBRIL_H */

@@ -1,0 +1,1004 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Fibrils: more than one kernel stack in one task.
+ *
+ * A task has one context that came from user mode, home, and any number of
+ * fibrils, each with a stack of its own.  One of them runs, the others are
+ * parked.  A context gives up the CPU to another one of its task only where
+ * it would have slept, in schedule(), so that code sees concurrency inside a
+ * task only where it sleeps.  See Documentation/fibrils.rst.
+ *
+ * How a context parks and is woken
+ *
+ * Everything below happens under the pi_lock of the task, which wakers hold
+ * anyway:
+ *
+ *   context A of task T			waker
+ *
+ *   A is on a wait queue, with its id
+ *   T->__state = S (set_current_state())
+ *   fibril_schedule():			try_to_wake_up_context(T, mask, A):
+ *     lock pi_lock			  lock pi_lock
+ *       T->__state still S?		    A runs: match T->__state,
+ *       A->state = S, nothing runs	      as for any other task
+ *       pick B: T->__state = RUNNING	    A is parked: match A->state,
+ *     unlock				      put A on the run queue
+ *     switch from A to B		  unlock
+ *
+ * A waker that comes before the section of A changes T->__state, and A sees it
+ * there.  One that comes after it finds A parked.  There is no time when A is
+ * neither.
+ *
+ * If no context can run, the section publishes TASK_FIBRILS, with home's state
+ * for those who look, in T->__state, and T goes to sleep as tasks do.  A waker
+ * that makes a context runnable while TASK_FIBRILS is set wakes T; from there
+ * on, the usual rules between schedule() and ttwu() hold.  Once T is awake it
+ * takes the lock and picks whatever is on the run queue by then.
+ *
+ * A call that does not sleep takes no part in this: fibril_run() calls it on
+ * the other stack, and it returns.  Only @running and the id change, without
+ * the lock.  A waker that names a context has seen its wait queue entry, and
+ * so the id that was stored before.  One that names home without that, that
+ * is, a signal, may still see the fibril.  Then home sees the signal:
+ *
+ *   home				signal_wake_up()
+ *   running = home			set TIF_SIGPENDING
+ *   T->__state = S			lock pi_lock, smp_mb()
+ *   smp_mb()				read running
+ *   read TIF_SIGPENDING
+ */
+#include <linux/blkdev.h>
+#include <linux/cred.h>
+#include <linux/fibril.h>
+#include <linux/fs_struct.h>
+#include <linux/idr.h>
+#include <linux/kasan.h>
+#include <linux/kernel.h>
+#include <linux/memcontrol.h>
+#include <linux/pipe_fs_i.h>
+#include <linux/rcupdate.h>
+#include <linux/resume_user_mode.h>
+#include <linux/sched/debug.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task_stack.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+#include <linux/task_work.h>
+#include <linux/vmalloc.h>
+
+#include "fibril_internal.h"
+
+DEFINE_STATIC_KEY_FALSE(fibrils_used);
+EXPORT_SYMBOL(fibrils_used);
+
+/* Stacks that a task keeps when no call needs them. */
+#define FIBRIL_STACKS_KEPT	64
+
+/* An id is a slot, and above it a count of the uses of the slot. */
+#define FIBRIL_SLOT_BITS	17
+#define FIBRIL_SLOT_MASK	((1U << FIBRIL_SLOT_BITS) - 1)
+
+unsigned int sysctl_fibrils_per_task __read_mostly = 16384;
+unsigned int sysctl_fibrils_per_user __read_mostly = 65536;
+
+static_assert(FIBRIL_MAX <= FIBRIL_SLOT_MASK + 1);
+
+/*
+ * State of the task that belongs to a context
+ */
+
+static __always_inline void fibril_save(struct task_struct *tsk,
+					struct fibril_state *s)
+{
+#define X(member)	s->member = tsk->member;
+	FIBRIL_STATE(X)
+	FIBRIL_BITS(X)
+#undef X
+	s->flags = tsk->flags & PF_FIBRIL;
+	arch_fibril_save(&s->arch);
+#ifdef CONFIG_LOCKDEP
+	s->curr_chain_key = tsk->curr_chain_key;
+	s->lockdep_depth = tsk->lockdep_depth;
+	memcpy(s->held_locks, tsk->held_locks,
+	       s->lockdep_depth * sizeof(s->held_locks[0]));
+#endif
+}
+
+static __always_inline void fibril_restore(struct task_struct *tsk,
+					   struct fibril_state *s)
+{
+#define X(member)	tsk->member = s->member;
+	FIBRIL_STATE(X)
+	FIBRIL_BITS(X)
+#undef X
+	tsk->flags = (tsk->flags & ~PF_FIBRIL) | s->flags;
+	arch_fibril_restore(&s->arch);
+#ifdef CONFIG_LOCKDEP
+	tsk->curr_chain_key = s->curr_chain_key;
+	tsk->lockdep_depth = s->lockdep_depth;
+	memcpy(tsk->held_locks, s->held_locks,
+	       s->lockdep_depth * sizeof(s->held_locks[0]));
+#endif
+}
+
+/* Returns that are hooked belong to the stack that they are on. */
+static void fibril_hide_hooks(struct task_struct *tsk, struct fibril_state *s)
+{
+#ifdef CONFIG_KRETPROBES
+	s->kretprobe_instances = tsk->kretprobe_instances;
+	tsk->kretprobe_instances.first = NULL;
+#endif
+#ifdef CONFIG_RETHOOK
+	s->rethooks = tsk->rethooks;
+	tsk->rethooks.first = NULL;
+#endif
+}
+
+static void fibril_show_hooks(struct task_struct *tsk, struct fibril_state *s)
+{
+#ifdef CONFIG_KRETPROBES
+	tsk->kretprobe_instances = s->kretprobe_instances;
+#endif
+#ifdef CONFIG_RETHOOK
+	tsk->rethooks = s->rethooks;
+#endif
+}
+
+/*
+ * Wake-up, under pi_lock
+ */
+
+static struct fibril *fibril_lookup(struct fibril_task *ft, u32 id)
+{
+	u32 slot = id & FIBRIL_SLOT_MASK;
+	struct fibril **chunk;
+	struct fibril *f;
+
+	if (id == FIBRIL_HOME)
+		return &ft->home;
+	if (slot >= FIBRIL_MAX)
+		return NULL;
+	chunk = ft->chunks[slot / FIBRIL_CHUNK];
+	if (!chunk)
+		return NULL;
+	f = chunk[slot % FIBRIL_CHUNK];
+	return f && f->id == id ? f : NULL;
+}
+
+static void fibril_enqueue(struct task_struct *p, struct fibril_task *ft,
+			   struct fibril *f)
+{
+	f->queued = true;
+	list_add_tail(&f->node, &ft->runq);
+	/* Home may be on its way to user mode, or there. */
+	set_notify_resume(p);
+}
+
+static bool fibril_wake_one(struct task_struct *p, struct fibril_task *ft,
+			    struct fibril *f, unsigned int state)
+{
+	if (!(f->state & state))
+		return false;
+	f->state = TASK_RUNNING;
+	if (!f->queued)
+		fibril_enqueue(p, ft, f);
+	return true;
+}
+
+/* No fibril runs while a tracer looks at the task. */
+static bool fibrils_held(struct task_struct *p)
+{
+	return READ_ONCE(p->jobctl) & JOBCTL_PTRACE_FROZEN;
+}
+
+static struct fibril *fibril_first(struct task_struct *p,
+				   struct fibril_task *ft)
+{
+	if (unlikely(fibrils_held(p)))
+		return ft->home.queued ? &ft->home : NULL;
+	return list_first_entry_or_null(&ft->runq, struct fibril, node);
+}
+
+/**
+ * fibril_wake() - make contexts of a task runnable
+ * @p: the task; its pi_lock is held, and it has fibrils
+ * @state: mask of states to wake from
+ * @ref: which context is meant
+ * @success: set to whether a context was made runnable
+ *
+ * Return: what is to be done about the task as a whole.
+ */
+enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
+			     fibril_ref_t ref, int *success)
+{
+	struct fibril_task *ft = p->fibrils;
+	unsigned int task_state = READ_ONCE(p->__state);
+	struct fibril *f, *running = READ_ONCE(ft->running);
+	bool woken = false;
+
+	lockdep_assert_held(&p->pi_lock);
+
+	switch (ref.id) {
+	case FIBRIL_KICK:
+		woken = fibril_first(p, ft);
+		break;
+	case FIBRIL_ANY:
+		list_for_each_entry(f, &ft->flight, flight)
+			woken |= fibril_wake_one(p, ft, f, state);
+		woken |= fibril_wake_one(p, ft, &ft->home, state);
+		break;
+	default:
+		f = fibril_lookup(ft, ref.id);
+		if (f && f != running)
+			woken = fibril_wake_one(p, ft, f, state);
+	}
+
+	*success = woken;
+	if (task_state & TASK_FIBRILS) {
+		/*
+		 * Frozen, by itself or by a tracer: home ends that, and runs
+		 * what became runnable in the meantime.
+		 */
+		if ((task_state & TASK_FROZEN || fibrils_held(p)) &&
+		    !ft->home.queued)
+			return FIBRIL_WAKE_DONE;
+		return woken ? FIBRIL_WAKE_TASK : FIBRIL_WAKE_DONE;
+	}
+	if (running && (ref.id == FIBRIL_ANY || ref.id == running->id))
+		return FIBRIL_WAKE_RUNNING;
+	return FIBRIL_WAKE_DONE;
+}
+
+/*
+ * Switching
+ */
+
+/* What the task shows while all its contexts sleep. */
+static unsigned int fibrils_sleep_state(struct fibril_task *ft)
+{
+	unsigned int state = ft->home.state;
+	struct fibril *f;
+
+	/*
+	 * Somebody else may only freeze the task if every context said so.
+	 * Home itself is frozen once no fibril is in the middle of something.
+	 */
+	state &= ~(TASK_FREEZABLE_UNSAFE | TASK_FREEZABLE);
+	if (state & TASK_FROZEN) {
+		list_for_each_entry(f, &ft->flight, flight) {
+			if (!(f->state & (TASK_INTERRUPTIBLE | TASK_FREEZABLE)))
+				state &= ~TASK_FROZEN;
+		}
+	}
+	return state | TASK_FIBRILS;
+}
+
+/*
+ * Take the next context that can run from the queue; sleep if there is none.
+ * Called with pi_lock held and no context running; the lock may be dropped.
+ */
+static struct fibril *__sched fibril_pick(struct task_struct *tsk,
+					  struct fibril_task *ft)
+{
+	struct fibril *next;
+
+	lockdep_assert_held(&tsk->pi_lock);
+
+	while (!(next = fibril_first(tsk, ft))) {
+		WRITE_ONCE(tsk->__state, fibrils_sleep_state(ft));
+		raw_spin_unlock_irq(&tsk->pi_lock);
+		schedule_all_contexts(false);
+		raw_spin_lock_irq(&tsk->pi_lock);
+	}
+
+	list_del_init(&next->node);
+	next->queued = false;
+	WRITE_ONCE(tsk->__state, next->state);
+	next->state = TASK_RUNNING;
+	ft->running = next;
+	ft->switched = jiffies;
+	current_thread_info()->fibril = next->id;
+	return next;
+}
+
+/* The one that was switched away from has finished: keep its stack. */
+static void fibril_finish_switch(struct fibril_task *ft)
+{
+	struct fibril *f = ft->zombie;
+
+	if (likely(!f))
+		return;
+	ft->zombie = NULL;
+	kasan_unpoison_range(f->stack, THREAD_SIZE);
+	*(void **)(f->stack + sizeof(unsigned long)) = ft->stacks;
+	ft->stacks = f->stack;
+	ft->nr_stacks++;
+	f->stack = NULL;
+	put_cred(f->base_cred);
+	f->base_cred = NULL;
+}
+
+/*
+ * Run another context; @prev has been marked as parked.  Called with pi_lock
+ * held, returns without and with interrupts on, when @prev runs again.
+ */
+static void __sched fibril_switch(struct task_struct *tsk,
+				  struct fibril_task *ft, struct fibril *prev)
+{
+	struct fibril *next = fibril_pick(tsk, ft);
+
+	/* Interrupts stay off: no preemption between two contexts. */
+	raw_spin_unlock(&tsk->pi_lock);
+	if (next != prev) {
+		/* Voluntary: for khungtaskd, and for RCU tasks. */
+		tsk->nvcsw++;
+		blk_plug_invalidate_ts();
+		fibril_save(tsk, &prev->saved);
+		fibril_restore(tsk, &next->saved);
+		tsk->fibril_stack = (unsigned long)next->stack;
+		arch_fibril_switch(&prev->sp, &next->sp);
+		fibril_finish_switch(ft);
+	}
+	local_irq_enable();
+	preempt_check_resched();
+}
+
+/*
+ * @f is about to sleep for the first time.  From now on it is on its own; home
+ * goes on first, and what home had when it started @f is in home.saved.
+ */
+static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
+			  struct fibril *f)
+{
+	struct fibril *home = &ft->home;
+
+	lockdep_assert_held(&tsk->pi_lock);
+
+	f->detached = true;
+	f->base_cred = get_cred(home->saved.cred);
+	list_add_tail(&f->flight, &ft->flight);
+	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight + 1);
+
+	/* @f may be in the middle of using these. */
+	home->saved.task_frag.page = NULL;
+	home->saved.splice_pipe = NULL;
+
+	/* The submitter's plug is not for @f. */
+	blk_plug_invalidate_ts();
+	if (tsk->plug == home->saved.plug)
+		tsk->plug = NULL;
+
+	home->queued = true;
+	list_add(&home->node, &ft->runq);
+}
+
+/* May the context that runs be parked here? */
+static bool fibril_may_switch(struct task_struct *tsk)
+{
+#ifdef CONFIG_PREEMPT_NOTIFIERS
+	/* What they load and put goes by task switches. */
+	if (!hlist_empty(&tsk->preempt_notifiers))
+		return false;
+#endif
+#ifdef CONFIG_KMAP_LOCAL
+	if (tsk->kmap_ctrl.idx)
+		return false;
+#endif
+#ifdef CONFIG_SMP
+	/* Home would run on this CPU only, and for how long? */
+	if (tsk->migration_disabled)
+		return false;
+#endif
+	return !preempt_count() && !irqs_disabled() && !rcu_preempt_depth();
+}
+
+/* Park the context that runs; @state is kept for it.  pi_lock is held. */
+static void __sched fibril_park(struct task_struct *tsk, struct fibril_task *ft,
+				unsigned int state)
+{
+	struct fibril *prev = ft->running;
+
+	prev->state = state;
+	ft->running = NULL;
+	if (prev == &ft->home)
+		ft->begun = false;
+	else if (unlikely(!prev->detached))
+		fibril_detach(tsk, ft, prev);
+	fibril_switch(tsk, ft, prev);
+}
+
+/**
+ * fibril_schedule() - schedule() for a task that has fibrils
+ *
+ * Context: any that schedule() may be called in.
+ * Return: %false if the caller has to put the task to sleep, because it has
+ * but one context, or must not leave the one that runs.
+ */
+bool __sched fibril_schedule(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+	unsigned int state;
+
+	if (fibril_self_id() == FIBRIL_HOME && !tsk->fibrils_in_flight)
+		return false;
+	if (unlikely(!fibril_may_switch(tsk)))
+		return false;
+
+	/* Other tasks first. */
+	if (need_resched())
+		schedule_all_contexts(true);
+
+	raw_spin_lock_irq(&tsk->pi_lock);
+	state = READ_ONCE(tsk->__state);
+	if (state == TASK_RUNNING) {
+		/* The likes of yield(): let another one have a turn. */
+		if (!fibril_first(tsk, ft)) {
+			raw_spin_unlock_irq(&tsk->pi_lock);
+			return false;
+		}
+		fibril_enqueue(tsk, ft, ft->running);
+	} else if (signal_pending_state(state, tsk)) {
+		WRITE_ONCE(tsk->__state, TASK_RUNNING);
+		raw_spin_unlock_irq(&tsk->pi_lock);
+		return true;
+	}
+	fibril_park(tsk, ft, state);
+	return true;
+}
+
+/* Let the contexts that can run do so before this one goes on. */
+void __sched __fibril_yield(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+
+	if (unlikely(!fibril_may_switch(tsk))) {
+		/* Home in KVM_RUN, see xfer_to_guest_mode_work(). */
+		if (fibril_runnable())
+			set_notify_resume(tsk);
+		return;
+	}
+
+	raw_spin_lock_irq(&tsk->pi_lock);
+	if (!fibril_first(tsk, ft)) {
+		raw_spin_unlock_irq(&tsk->pi_lock);
+		return;
+	}
+	fibril_enqueue(tsk, ft, ft->running);
+	fibril_park(tsk, ft, READ_ONCE(tsk->__state));
+}
+
+/* Is there a context that can run, other than the one that does? */
+bool __fibril_runnable(void)
+{
+	return !list_empty_careful(&current->fibrils->runq);
+}
+EXPORT_SYMBOL_GPL(__fibril_runnable);
+
+/* Has the context that runs kept others waiting for a tick? */
+bool fibril_yield_due(void)
+{
+	struct fibril_task *ft = current->fibrils;
+
+	return !list_empty_careful(&ft->runq) && ft->switched != jiffies &&
+	       in_task() && fibril_may_switch(current);
+}
+
+/*
+ * Running calls
+ */
+
+/* Free what a context keeps for its next call, or leave it to home. */
+static void fibril_put_caches(struct task_struct *tsk, struct fibril *home)
+{
+	if (tsk->task_frag.page) {
+		if (!home->saved.task_frag.page)
+			home->saved.task_frag = tsk->task_frag;
+		else
+			put_page(tsk->task_frag.page);
+		tsk->task_frag.page = NULL;
+	}
+	if (tsk->splice_pipe) {
+		if (!home->saved.splice_pipe)
+			home->saved.splice_pipe = tsk->splice_pipe;
+		else
+			free_pipe_info(tsk->splice_pipe);
+		tsk->splice_pipe = NULL;
+	}
+}
+
+/* Leave the stack of @f for good. */
+static void __noreturn fibril_leave(struct task_struct *tsk,
+				    struct fibril_task *ft, struct fibril *f)
+{
+	struct fibril *next;
+
+	raw_spin_lock_irq(&tsk->pi_lock);
+	if (!f->detached)
+		fibril_detach(tsk, ft, f);
+	ft->running = NULL;
+	list_del_init(&f->flight);
+	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight - 1);
+	if (ft->exiting ? !tsk->fibrils_in_flight :
+	    ft->wait_for == f ||
+	    (ft->wait_done && (ft->nr_done >= ft->wait_done ||
+			       !tsk->fibrils_in_flight)))
+		fibril_wake_one(tsk, ft, &ft->home, TASK_NORMAL);
+
+	next = fibril_pick(tsk, ft);
+	raw_spin_unlock(&tsk->pi_lock);
+
+	tsk->nvcsw++;
+	fibril_restore(tsk, &next->saved);
+	tsk->fibril_stack = (unsigned long)next->stack;
+	arch_fibril_switch(&f->sp, &next->sp);
+	BUG();
+}
+
+static void __noreturn fibril_end(struct task_struct *tsk,
+				  struct fibril_task *ft, struct fibril *f)
+{
+	fibril_put_caches(tsk, &ft->home);
+	f->finish(f);
+
+	WARN_ON_ONCE(tsk->cred != f->base_cred);
+	WARN_ON_ONCE(tsk->journal_info || tsk->bio_list || tsk->plug ||
+		     tsk->nameidata || tsk->reclaim_state ||
+		     tsk->faults_disabled_mapping || tsk->pagefault_disabled ||
+		     tsk->in_iowait);
+
+	if (IS_ENABLED(CONFIG_SCHED_STACK_END_CHECK) &&
+	    *(unsigned long *)f->stack != STACK_END_MAGIC)
+		panic("corrupted end of a fibril's stack\n");
+
+	/* Until the next context has the CPU: see fibril_finish_switch(). */
+	ft->zombie = f;
+	fibril_leave(tsk, ft, f);
+}
+
+/* Called by arch_fibril_call(), on the stack of @f. */
+asmlinkage __visible void fibril_main(struct fibril *f)
+{
+	struct task_struct *tsk = current;
+
+	f->fn(f);
+
+	/* Files that the call has closed are closed when it has finished. */
+	while (unlikely(f->works)) {
+		struct callback_head *work = f->works;
+
+		f->works = work->next;
+		work->func(work);
+	}
+
+	if (unlikely(f->detached))
+		fibril_end(tsk, tsk->fibrils, f);
+}
+
+/**
+ * fibril_begin() - begin to start fibrils, in a system call of home
+ *
+ * What was saved of home before is out of date: it has been in user mode.
+ */
+void fibril_begin(void)
+{
+	current->fibrils->begun = false;
+}
+
+/**
+ * fibril_run() - run a fibril until it sleeps or has finished
+ * @f: the fibril, with its function set
+ *
+ * Context: home, after fibril_begin(), with nothing on its mind that FIBRIL_STATE is about, other
+ * than a plug.
+ * Return: %true if @f has finished.  Otherwise it goes on by itself, and calls
+ * its finish function in the end; the caller must not touch it any more.
+ */
+bool fibril_run(struct fibril *f)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+	struct thread_info *ti = current_thread_info();
+
+	/*
+	 * What home gets back if @f sleeps.  It is the same for all fibrils of
+	 * a batch, unless home sleeps in between.
+	 */
+	if (unlikely(!ft->begun)) {
+		fibril_save(tsk, &ft->home.saved);
+		ft->begun = true;
+	}
+	fibril_hide_hooks(tsk, &ft->home.saved);
+
+	WRITE_ONCE(ft->running, f);
+	tsk->fibril_stack = (unsigned long)f->stack;
+	WRITE_ONCE(ti->fibril, f->id);
+
+	if (likely(!arch_fibril_call(&ft->home.sp, &f->sp, f))) {
+		WRITE_ONCE(ti->fibril, FIBRIL_HOME);
+		tsk->fibril_stack = 0;
+		WRITE_ONCE(ft->running, &ft->home);
+		fibril_show_hooks(tsk, &ft->home.saved);
+		return true;
+	}
+
+	/* From arch_fibril_switch(), as at the end of fibril_switch(). */
+	fibril_finish_switch(ft);
+	local_irq_enable();
+	preempt_check_resched();
+	return false;
+}
+
+bool __fibril_task_work_add(struct callback_head *work)
+{
+	struct fibril *f = current->fibrils->running;
+
+	if (!in_task())
+		return false;
+	work->next = f->works;
+	f->works = work;
+	return true;
+}
+
+/* What signal_pending() and fatal_signal_pending() say in a fibril. */
+bool fibril_signal_pending(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+	struct fibril *f = ft->running;
+
+	/*
+	 * Home takes SIGKILL off the pending signals before it comes to
+	 * fibril_exit(); from then on the group flags tell.
+	 */
+	return (f && READ_ONCE(f->cancel)) || READ_ONCE(ft->exiting) ||
+	       sigismember(&tsk->pending.signal, SIGKILL) ||
+	       READ_ONCE(tsk->signal->flags) & SIGNAL_GROUP_EXIT ||
+	       READ_ONCE(tsk->signal->group_exec_task);
+}
+EXPORT_SYMBOL(fibril_signal_pending);
+
+bool fibrils_in_flight(void)
+{
+	return current->fibrils_in_flight;
+}
+
+bool __fibril_home_match(struct task_struct *p, unsigned int state)
+{
+	bool match = false;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&p->pi_lock, flags);
+	if (p->fibrils)
+		match = p->fibrils->home.state & state;
+	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
+	return match;
+}
+
+/* The same for wait_task_inactive(), which holds pi_lock. */
+bool fibril_home_match_locked(struct task_struct *p, unsigned int state)
+{
+	lockdep_assert_held(&p->pi_lock);
+	return p->fibrils && p->fibrils->home.state & state;
+}
+
+/* Where home is, for those who look at a task that does not run. */
+unsigned long fibril_home_sp(struct task_struct *p)
+{
+	unsigned long sp = READ_ONCE(p->thread.sp);
+	struct fibril_task *ft;
+
+	guard(rcu)();
+	ft = READ_ONCE(p->fibrils);
+	if (ft && READ_ONCE(p->fibril_stack))
+		sp = READ_ONCE(ft->home.sp);
+	return sp;
+}
+
+/**
+ * fibril_wchan() - where a parked fibril sleeps
+ * @p: its task, whose pi_lock is held
+ * @f: the fibril
+ *
+ * Return: the address of the caller of schedule(), or 0.
+ */
+unsigned long fibril_wchan(struct task_struct *p, struct fibril *f)
+{
+	unsigned long sp = f->sp, end = (unsigned long)f->stack + THREAD_SIZE;
+	unsigned long addr;
+
+	lockdep_assert_held(&p->pi_lock);
+
+	/* Return addresses lie on the stack; the first that counts will do. */
+	for (; sp < end; sp += sizeof(unsigned long)) {
+		addr = READ_ONCE_NOCHECK(*(unsigned long *)sp);
+		if (__kernel_text_address(addr) && !in_sched_functions(addr))
+			return addr;
+	}
+	return 0;
+}
+
+/**
+ * fibril_cancel() - tell a fibril to end
+ * @f: a detached fibril of current
+ *
+ * From now on it has a signal pending.
+ *
+ * Return: whether it was woken for this.
+ */
+bool fibril_cancel(struct fibril *f)
+{
+	struct task_struct *tsk = current;
+
+	guard(raw_spinlock_irq)(&tsk->pi_lock);
+	WRITE_ONCE(f->cancel, true);
+	return fibril_wake_one(tsk, tsk->fibrils, f,
+			       TASK_INTERRUPTIBLE | TASK_WAKEKILL);
+}
+
+/*
+ * Allocation
+ */
+
+static void fibril_stack_account(void *stack, int sign)
+{
+	struct vm_struct *vm = find_vm_area(stack);
+	int i;
+
+	for (i = 0; i < THREAD_SIZE / PAGE_SIZE; i++)
+		mod_lruvec_page_state(vm->pages[i], NR_KERNEL_STACK_KB,
+				      sign * (int)(PAGE_SIZE / 1024));
+}
+
+static void *fibril_stack_alloc(struct fibril_task *ft)
+{
+	void *stack = ft->stacks;
+
+	if (stack) {
+		ft->stacks = *(void **)(stack + sizeof(unsigned long));
+		ft->nr_stacks--;
+		return stack;
+	}
+
+	stack = __vmalloc_node(THREAD_SIZE, THREAD_ALIGN,
+			       GFP_KERNEL_ACCOUNT | __GFP_ZERO, NUMA_NO_NODE,
+			       __builtin_return_address(0));
+	if (stack) {
+		*(unsigned long *)stack = STACK_END_MAGIC;
+		fibril_stack_account(stack, 1);
+	}
+	return stack;
+}
+
+static void fibril_stack_free(void *stack)
+{
+	fibril_stack_account(stack, -1);
+	vfree(stack);
+}
+
+static struct fibril *fibril_create(struct fibril_task *ft)
+{
+	struct fibril **chunk, *f;
+	int slot, err = -EAGAIN;
+
+	if (ft->nr >= READ_ONCE(sysctl_fibrils_per_task) ||
+	    ft->nr >= FIBRIL_MAX - 2)
+		return ERR_PTR(-EAGAIN);
+	if (atomic_long_inc_return(&ft->user->fibrils) >
+	    READ_ONCE(sysctl_fibrils_per_user))
+		goto uncount;
+
+	err = -ENOMEM;
+	/* 0 and 1 are FIBRIL_ANY and FIBRIL_HOME; the last is in FIBRIL_KICK. */
+	slot = ida_alloc_range(&ft->ids, FIBRIL_HOME + 1, FIBRIL_MAX - 2,
+			       GFP_KERNEL_ACCOUNT);
+	if (slot < 0)
+		goto uncount;
+	chunk = ft->chunks[slot / FIBRIL_CHUNK];
+	if (!chunk) {
+		chunk = kcalloc(FIBRIL_CHUNK, sizeof(*chunk),
+				GFP_KERNEL_ACCOUNT);
+		if (!chunk)
+			goto free_slot;
+		smp_store_release(&ft->chunks[slot / FIBRIL_CHUNK], chunk);
+	}
+	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	if (!f)
+		goto free_slot;
+	f->id = slot;
+	INIT_LIST_HEAD(&f->node);
+	INIT_LIST_HEAD(&f->flight);
+	smp_store_release(&chunk[slot % FIBRIL_CHUNK], f);
+	ft->nr++;
+	return f;
+
+free_slot:
+	ida_free(&ft->ids, slot);
+uncount:
+	atomic_long_dec(&ft->user->fibrils);
+	return ERR_PTR(err);
+}
+
+static void fibril_destroy(struct fibril_task *ft, struct fibril *f)
+{
+	u32 slot = f->id & FIBRIL_SLOT_MASK;
+
+	/* A waker that is late looks it up under the lock. */
+	scoped_guard(raw_spinlock_irq, &current->pi_lock)
+		ft->chunks[slot / FIBRIL_CHUNK][slot % FIBRIL_CHUNK] = NULL;
+	ida_free(&ft->ids, slot);
+	if (f->stack)
+		fibril_stack_free(f->stack);
+	kfree(f);
+	ft->nr--;
+	atomic_long_dec(&ft->user->fibrils);
+}
+
+/**
+ * fibril_alloc() - get a fibril to run a call on
+ *
+ * Context: home of a task to which fibrils are attached. May sleep.
+ * Return: the fibril, ready for fibril_run() but for its functions, or
+ * * -EAGAIN: the task or the user has as many as it may have
+ * * -ENOMEM: out of memory
+ */
+struct fibril *fibril_alloc(void)
+{
+	struct fibril_task *ft = current->fibrils;
+	struct fibril *f;
+
+	f = list_first_entry_or_null(&ft->idle, struct fibril, node);
+	if (likely(f)) {
+		list_del_init(&f->node);
+	} else {
+		f = fibril_create(ft);
+		if (IS_ERR(f))
+			return f;
+	}
+	if (unlikely(!f->stack)) {
+		f->stack = fibril_stack_alloc(ft);
+		if (!f->stack) {
+			fibril_free(f);
+			return ERR_PTR(-ENOMEM);
+		}
+		f->sp = arch_fibril_init_stack(fibril_regs(f));
+	}
+	/* A new id: who still has the old one means another call. */
+	f->id += 1U << FIBRIL_SLOT_BITS;
+	f->cancel = false;
+	f->detached = false;
+	return f;
+}
+
+/**
+ * fibril_free() - give back a fibril that does not run
+ * @f: the fibril
+ */
+void fibril_free(struct fibril *f)
+{
+	list_add(&f->node, &current->fibrils->idle);
+}
+
+/**
+ * fibril_trim() - free what a burst of calls has left behind
+ *
+ * Context: home. May sleep.
+ */
+void fibril_trim(void)
+{
+	struct fibril_task *ft = current->fibrils;
+
+	while (ft->nr_stacks > FIBRIL_STACKS_KEPT)
+		fibril_stack_free(fibril_stack_alloc(ft));
+}
+
+/**
+ * fibril_attach() - make current a task that has fibrils
+ *
+ * Context: a system call. May sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int fibril_attach(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft;
+
+	if (tsk->fibrils)
+		return 0;
+
+	ft = kzalloc(sizeof(*ft), GFP_KERNEL_ACCOUNT);
+	if (!ft)
+		return -ENOMEM;
+	ft->home.id = FIBRIL_HOME;
+	INIT_LIST_HEAD(&ft->home.node);
+	INIT_LIST_HEAD(&ft->runq);
+	INIT_LIST_HEAD(&ft->flight);
+	INIT_LIST_HEAD(&ft->done);
+	INIT_LIST_HEAD(&ft->idle);
+	ida_init(&ft->ids);
+	ft->running = &ft->home;
+	ft->user = get_uid(current_user());
+
+	static_branch_enable(&fibrils_used);
+
+	scoped_guard(raw_spinlock_irq, &tsk->pi_lock) {
+		tsk->fibrils = ft;
+		current_thread_info()->fibril = FIBRIL_HOME;
+	}
+	return 0;
+}
+
+/* A new task has none of its parent's. */
+void fibril_init_task(struct task_struct *p)
+{
+	task_thread_info(p)->fibril = FIBRIL_ANY;
+	p->fibrils = NULL;
+	p->fibril_stack = 0;
+	p->fibrils_in_flight = 0;
+	/* Shared by all contexts, and perhaps set by one that sleeps. */
+#ifdef CONFIG_PSI
+	p->in_memstall = 0;
+#endif
+	if (current->fibrils_in_flight)
+		p->flags &= ~PF_NOFREEZE;
+}
+
+void __fibril_exit(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+	struct fibril *f, *tmp;
+	int i;
+
+	if (WARN_ON_ONCE(in_fibril()))
+		__fibril_die();
+
+	scoped_guard(raw_spinlock_irq, &tsk->pi_lock) {
+		WRITE_ONCE(ft->exiting, true);
+		list_for_each_entry(f, &ft->flight, flight)
+			fibril_wake_one(tsk, ft, f,
+					TASK_INTERRUPTIBLE | TASK_WAKEKILL);
+	}
+
+	for (;;) {
+		set_current_state(TASK_UNINTERRUPTIBLE);
+		if (!tsk->fibrils_in_flight)
+			break;
+		schedule();
+	}
+	__set_current_state(TASK_RUNNING);
+
+	list_splice_init(&ft->done, &ft->idle);
+	list_for_each_entry_safe(f, tmp, &ft->idle, node)
+		fibril_destroy(ft, f);
+	while (ft->nr_stacks)
+		fibril_stack_free(fibril_stack_alloc(ft));
+
+	scoped_guard(raw_spinlock_irq, &tsk->pi_lock) {
+		current_thread_info()->fibril = FIBRIL_ANY;
+		tsk->fibrils = NULL;
+	}
+	for (i = 0; i < FIBRIL_CHUNKS; i++)
+		kfree(ft->chunks[i]);
+	ida_destroy(&ft->ids);
+	free_uid(ft->user);
+	kfree_rcu(ft, rcu);
+}
+
+/**
+ * __fibril_die() - end a fibril after an oops
+ *
+ * The fibril stays where it is, with all that it holds, and its stack is not
+ * used again.  The task gets SIGKILL; home and the other fibrils unwind.
+ */
+void __noreturn __fibril_die(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+
+	ft->running->dead = true;
+	send_sig(SIGKILL, tsk, 1);
+	/* Not to be freed: the stack, and what is linked to it, is in use. */
+	fibril_leave(tsk, ft, ft->running);
+}

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Locks of the kernel that belong to a call asleep. A write of a page that
+ * nobody has filled holds the lock of what it writes to until somebody does.
+ */
+#include <poll.h>
+#include <sys/file.h>
+
+#include "asys_test.h"
+
+FIXTURE(lock)
+{
+	struct cold cold;
+	char page[PAGE];
+	char buf[4 * PAGE];
+	int p[2];
+};
+
+FIXTURE_SETUP(lock)
+{
+	NEED_ASYS();
+	NEED_COLD(&self->cold, 16);
+	memset(self->page, 'C', PAGE);
+	ASSERT_EQ(0, pipe(self->p));
+}
+
+FIXTURE_TEARDOWN(lock)
+{
+	cold_exit(&self->cold);
+}
+
+/* Fills the page once home sleeps, uninterruptibly: it waits for the lock. */
+struct filler {
+	pthread_t thread;
+	struct cold *cold;
+	const char *page;
+	pid_t home;
+	char state;
+	int cpu;
+	int err;
+};
+
+static void *filler_main(void *arg)
+{
+	struct filler *f = arg;
+	char *page;
+
+	if (f->cpu >= 0)
+		pin_to(f->cpu);
+	page = cold_wait(f->cold);
+	if (f->state)
+		wait_state(getpid(), f->home, f->state);
+	f->err = page ? cold_fill(f->cold, page, f->page) : -EIO;
+	return NULL;
+}
+
+#define FILLER(f, ...)							\
+	struct filler f = { .cold = &self->cold, .page = self->page,	\
+			    .home = asys_gettid(), .cpu = -1, .err = 1,	\
+			    ##__VA_ARGS__ };				\
+	ASSERT_EQ(0, pthread_create(&f.thread, NULL, filler_main, &f))
+
+#define FILLED(f)							\
+do {									\
+	ASSERT_EQ(0, pthread_join(f.thread, NULL));			\
+	EXPECT_EQ(0, f.err);						\
+} while (0)
+
+/*
+ * Home needs the lock
+ */
+
+TEST_F(lock, pipe_mutex_read)
+{
+	START(1, __NR_write, self->p[1], self->cold.mem, PAGE);
+	FILLER(f, .state = 'D');
+	/* If home could have the lock it would find the pipe empty, and 'S'. */
+	ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+	EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
+	REAP(1, PAGE);
+	FILLED(f);
+	NOTHING_LEFT();
+}
+
+TEST_F(lock, pipe_mutex_write)
+{
+	START(1, __NR_write, self->p[1], self->cold.mem, PAGE);
+	FILLER(f, .state = 'D');
+	ASSERT_EQ(4, write(self->p[1], "home", 4));
+	REAP(1, PAGE);
+	FILLED(f);
+	ASSERT_EQ(PAGE + 4, read(self->p[0], self->buf, sizeof(self->buf)));
+	EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
+	EXPECT_EQ(0, memcmp(self->buf + PAGE, "home", 4));
+}
+
+/*
+ * All on one CPU: a home that spins until the owner of the mutex, which is
+ * itself as far as the lock knows, has left the CPU spins for good.
+ */
+TEST_F(lock, pipe_mutex_one_cpu)
+{
+	int cpu[2], i;
+
+	two_cpus(cpu);
+	ASSERT_EQ(0, pin_to(cpu[0]));
+	for (i = 0; i < 16; i++) {
+		START(i, __NR_write, self->p[1], self->cold.mem + i * PAGE, 100);
+		FILLER(f, .state = 'D', .cpu = cpu[0]);
+		ASSERT_EQ(100, read(self->p[0], self->buf, PAGE));
+		REAP(i, 100);
+		FILLED(f);
+	}
+}
+
+/* The same with a CPU for each */
+TEST_F(lock, pipe_mutex_two_cpus)
+{
+	int cpu[2], i;
+
+	if (two_cpus(cpu) < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, pin_to(cpu[0]));
+	for (i = 0; i < 16; i++) {
+		START(i, __NR_write, self->p[1], self->cold.mem + i * PAGE, 100);
+		FILLER(f, .cpu = cpu[1]);
+		ASSERT_EQ(100, read(self->p[0], self->buf, PAGE));
+		REAP(i, 100);
+		FILLED(f);
+	}
+}
+
+TEST_F(lock, pipe_ioctl)
+{
+	int n = 0;
+
+	START(1, __NR_write, self->p[1], self->cold.mem, PAGE);
+	FILLER(f, .state = 'D');
+	ASSERT_EQ(0, ioctl(self->p[0], FIONREAD, &n));
+	EXPECT_EQ(PAGE, n);
+	REAP(1, PAGE);
+	FILLED(f);
+}
+
+static int temp_file(void)
+{
+	char path[] = "/tmp/asysXXXXXX";
+	int fd = mkstemp(path);
+
+	unlink(path);
+	return fd;
+}
+
+/* The rwsem of an inode, for writing */
+TEST_F(lock, inode_rwsem)
+{
+	struct stat st;
+	int fd;
+
+	fd = temp_file();
+	ASSERT_LE(0, fd);
+	START(1, __NR_pwrite64, fd, self->cold.mem, PAGE, 0);
+	FILLER(f, .state = 'D');
+	ASSERT_EQ(0, ftruncate(fd, 100));
+	REAP(1, PAGE);
+	FILLED(f);
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_EQ(100, st.st_size);
+	close(fd);
+}
+
+/* A file position has a mutex when the file is shared. */
+TEST_F(lock, file_position)
+{
+	int fd;
+
+	fd = temp_file();
+	ASSERT_LE(0, fd);
+	ASSERT_LE(0, dup(fd));
+	START(1, __NR_write, fd, self->cold.mem, PAGE);
+	FILLER(f, .state = 'D');
+	EXPECT_EQ(PAGE, lseek(fd, 0, SEEK_CUR));
+	REAP(1, PAGE);
+	FILLED(f);
+	close(fd);
+}
+
+/*
+ * Siblings need it
+ */
+
+/* Each in turn: the first one has the lock, the others queue up for it. */
+TEST_F(lock, siblings)
+{
+	char want[PAGE];
+	int i;
+
+	START(0, __NR_write, self->p[1], self->cold.mem, PAGE);
+	for (i = 1; i < 10; i++) {
+		memset(self->buf, '0' + i, PAGE);
+		START(i, __NR_write, self->p[1], self->buf, PAGE);
+	}
+	/* What they write is read when they have the lock. */
+	memset(self->buf, 'S', PAGE);
+	memset(want, 'S', PAGE);
+	ASSERT_EQ(self->cold.mem, cold_wait(&self->cold));
+	ASSERT_EQ(0, cold_fill(&self->cold, self->cold.mem, self->page));
+	for (i = 0; i < 10; i++)
+		REAP(i, PAGE);
+	for (i = 0; i < 10; i++) {
+		ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+		EXPECT_EQ(0, memcmp(self->buf, i ? want : self->page, PAGE));
+	}
+	NOTHING_LEFT();
+}
+
+/* The owner, a sibling, and home behind both of them */
+TEST_F(lock, sibling_then_home)
+{
+	START(1, __NR_write, self->p[1], self->cold.mem, PAGE);
+	START(2, __NR_write, self->p[1], "sibling", 7);
+	FILLER(f, .state = 'D');
+	ASSERT_EQ(4, write(self->p[1], "home", 4));
+	FILLED(f);
+	REAP(1, PAGE);
+	REAP(2, 7);
+	ASSERT_EQ(PAGE + 11, read(self->p[0], self->buf, sizeof(self->buf)));
+	EXPECT_EQ(0, memcmp(self->buf + PAGE, "siblinghome", 11));
+}
+
+/*
+ * Hand-off: the first waiter asks for the mutex when it was woken in vain,
+ * and must not take for its own what another context of its task has. Others
+ * hammer on the mutex, from this task and from a thread, so that there are
+ * wake-ups in vain. A write of a page to a pipe is atomic: one that finds
+ * another one's bytes in its page had company inside the mutex.
+ */
+struct hammer {
+	pthread_t thread;
+	int p[2];
+	int stop;
+	long pages;
+	long bad;
+};
+
+static void *hammer_writes(void *arg)
+{
+	struct hammer *h = arg;
+	char page[PAGE];
+
+	memset(page, 'T', PAGE);
+	while (!__atomic_load_n(&h->stop, __ATOMIC_RELAXED)) {
+		if (write(h->p[1], page, PAGE) != PAGE)
+			break;
+	}
+	return NULL;
+}
+
+static void *hammer_reads(void *arg)
+{
+	struct hammer *h = arg;
+	char page[PAGE];
+	size_t n = 0;
+	ssize_t got;
+
+	while ((got = read(h->p[0], page + n, PAGE - n)) > 0) {
+		n += got;
+		if (n < PAGE)
+			continue;
+		h->pages++;
+		h->bad += memcmp(page, page + 1, PAGE - 1) != 0;
+		n = 0;
+	}
+	return NULL;
+}
+
+TEST_F(lock, mutex_handoff)
+{
+	struct hammer w = {}, r = {};
+	char pages[8][PAGE];
+	int i, round;
+
+	w.p[1] = self->p[1];
+	r.p[0] = self->p[0];
+	ASSERT_EQ(0, pthread_create(&r.thread, NULL, hammer_reads, &r));
+	ASSERT_EQ(0, pthread_create(&w.thread, NULL, hammer_writes, &w));
+	for (round = 0; round < 100; round++) {
+		int asleep = 0;
+
+		for (i = 0; i < 8; i++) {
+			int64_t ret;
+			int s;
+
+			memset(pages[i], '0' + i, PAGE);
+			s = try_start(i, &ret, __NR_write, self->p[1], pages[i], PAGE);
+			ASSERT_LE(0, s);
+			if (s == 0)
+				asleep++;
+			else
+				ASSERT_EQ(PAGE, ret);
+			if (i == 4)
+				ASSERT_EQ(PAGE, write(self->p[1], self->page, PAGE));
+		}
+		while (asleep--) {
+			struct asys_completion c;
+
+			ASSERT_EQ(0, asys_await(&c));
+			ASSERT_EQ(PAGE, c.return_code);
+		}
+	}
+	__atomic_store_n(&w.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(w.thread, NULL);
+	close(self->p[1]);
+	pthread_join(r.thread, NULL);
+	EXPECT_EQ(0, r.bad);
+	EXPECT_LE(900, r.pages);
+}
+
+/*
+ * mmap_lock: fibrils write-lock it, home and a thread take page faults, and
+ * another thread, on its CPU, maps and unmaps.
+ */
+struct mapper {
+	pthread_t thread;
+	int stop;
+	int err;
+};
+
+static void *mapper_main(void *arg)
+{
+	struct mapper *m = arg;
+
+	while (!__atomic_load_n(&m->stop, __ATOMIC_RELAXED)) {
+		char *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (p == MAP_FAILED) {
+			m->err = errno;
+			break;
+		}
+		memset(p, 1, 64 * PAGE);
+		munmap(p, 64 * PAGE);
+	}
+	return NULL;
+}
+
+TEST_F(lock, mmap_lock)
+{
+	struct mapper m = {};
+	int i, k;
+
+	ASSERT_EQ(0, pthread_create(&m.thread, NULL, mapper_main, &m));
+	for (i = 0; i < 300; i++) {
+		int asleep = 0;
+		char *p;
+
+		p = mmap(NULL, 64 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+		ASSERT_NE(MAP_FAILED, p);
+		for (k = 0; k < 8; k++) {
+			int64_t ret;
+			int s = try_start(k, &ret, __NR_mprotect, p + 8 * k * PAGE,
+					  8 * PAGE, PROT_READ | PROT_WRITE);
+
+			ASSERT_LE(0, s);
+			if (s)
+				ASSERT_EQ(0, ret);
+			asleep += !s;
+		}
+		/* A fault of home's, while they are at it */
+		self->cold.len = *(volatile char *)p + self->cold.len;
+		while (asleep--) {
+			struct asys_completion c;
+
+			ASSERT_EQ(0, asys_await(&c));
+			ASSERT_EQ(0, c.return_code);
+		}
+		memset(p, 2, 64 * PAGE);
+		ASSERT_EQ(0, acall(__NR_munmap, p, 64 * PAGE));
+	}
+	__atomic_store_n(&m.stop, 1, __ATOMIC_RELAXED);
+	pthread_join(m.thread, NULL);
+	EXPECT_EQ(0, m.err);
+}
+
+/*
+ * Two readers of one rwsem, released at once: both are in one wake_q, which
+ * holds a task once. ext4 seeks for data under the inode's lock, shared.
+ */
+TEST_F(lock, two_readers_one_wake)
+{
+	const char *dir = disk_dir();
+	char path[256];
+	int fd, i, k;
+
+	if (!dir)
+		SKIP(return, "no disk: set ASYS_TEST_DIR");
+	snprintf(path, sizeof(path), "%s/asysXXXXXX", dir);
+	fd = mkstemp(path);
+	ASSERT_LE(0, fd);
+	unlink(path);
+	for (i = 0; i < 16; i++) {
+		struct asys_completion c;
+
+		START(0, __NR_pwrite64, fd, self->cold.mem + i * PAGE, PAGE, 0);
+		for (k = 1; k <= 4; k++)
+			START(k, __NR_lseek, fd, 0, SEEK_DATA);
+		ASSERT_EQ(self->cold.mem + i * PAGE, cold_wait(&self->cold));
+		ASSERT_EQ(0, cold_fill(&self->cold, self->cold.mem + i * PAGE, self->page));
+		for (k = 0; k < 5; k++) {
+			ASSERT_EQ(0, asys_await(&c));
+			EXPECT_EQ(c.cookie ? 0 : PAGE, c.return_code);
+		}
+		NOTHING_LEFT();
+	}
+	close(fd);
+}
+
+/*
+ * A process that was killed while one of its fibrils waits for a mutex, which
+ * somebody else holds, ends when it has got it, and not before.
+ */
+TEST_F(lock, killed_uninterruptible)
+{
+	int go[2], status;
+	pid_t holder, pid;
+	char buf[4];
+
+	/* The holder is another process, asleep in its write. */
+	ASSERT_EQ(0, pipe(go));
+	holder = fork();
+	ASSERT_LE(0, holder);
+	if (!holder) {
+		struct cold cold;
+		sigset_t set;
+		int64_t ret;
+		int sig;
+
+		/* Our own memory: the parent's registration is not ours. */
+		MUST(!cold_init(&cold, 1));
+		MUST(try_start(1, &ret, __NR_write, self->p[1], cold.mem, PAGE) == 0);
+		MUST(cold_wait(&cold) == cold.mem);
+		sigemptyset(&set);
+		sigaddset(&set, SIGUSR1);
+		sigprocmask(SIG_BLOCK, &set, NULL);
+		MUST(write(go[1], "x", 1) == 1);
+		MUST(!sigwait(&set, &sig));
+		MUST(!cold_fill(&cold, cold.mem, self->page));
+		MUST(!asys_await((struct asys_completion *)self->buf));
+		_exit(0);
+	}
+	ASSERT_EQ(1, read(go[0], buf, 1));
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int64_t ret;
+
+		MUST(try_start(1, &ret, __NR_write, self->p[1], self->page, PAGE) == 0);
+		MUST(write(go[1], "z", 1) == 1);
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ(1, read(go[0], buf, 1));
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	/* It has seen the signal and waits for its fibril. */
+	wait_state(pid, pid, 'D');
+	ASSERT_EQ(0, waitpid(pid, &status, WNOHANG));
+	ASSERT_EQ(0, kill(holder, SIGUSR1));
+	KILLED(pid, SIGKILL);
+	EXITS(holder, 0);
+	/* The lock is free again. */
+	ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+	EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Block I/O that completes on the CPU on which home runs, in user mode: the
+ * completion's wake-up is for the fibril, and it must not be taken for one of
+ * the task that runs and so needs none.
+ */
+#include <sys/mount.h>
+
+#include "asys_test.h"
+
+#define CONFIGFS	"/sys/kernel/config/nullb/asys"
+#define DEVICE		"/dev/asys"
+
+FIXTURE(nullblk)
+{
+	int fd, direct;
+	int cpu[2], cpus;
+	char *buf;
+};
+
+FIXTURE_VARIANT(nullblk)
+{
+	/* how null_blk completes: 0 at once, 1 softirq, 2 timer */
+	int irqmode;
+};
+
+FIXTURE_VARIANT_ADD(nullblk, at_once)
+{
+	.irqmode = 0,
+};
+
+FIXTURE_VARIANT_ADD(nullblk, softirq)
+{
+	.irqmode = 1,
+};
+
+FIXTURE_VARIANT_ADD(nullblk, timer)
+{
+	.irqmode = 2,
+};
+
+static int set(const char *name, long value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", CONFIGFS, name);
+	return write_long(path, value);
+}
+
+FIXTURE_SETUP(nullblk)
+{
+	char path[64];
+	long index;
+
+	NEED_ASYS();
+	NEED_ROOT();
+	if (access("/sys/kernel/config/nullb", F_OK))
+		mount("configfs", "/sys/kernel/config", "configfs", 0, NULL);
+	if (mkdir(CONFIGFS, 0755))
+		SKIP(return, "no null_blk, or no configfs: %s", strerror(errno));
+	ASSERT_EQ(0, set("irqmode", variant->irqmode));
+	if (variant->irqmode == 2)
+		ASSERT_EQ(0, set("completion_nsec", 200000));
+	/* Its memory tells whether each read went to the right place. */
+	ASSERT_EQ(0, set("memory_backed", 1));
+	ASSERT_EQ(0, set("size", 16));
+	ASSERT_EQ(0, set("blocksize", 4096));
+	ASSERT_EQ(0, set("power", 1));
+	snprintf(path, sizeof(path), "%s/index", CONFIGFS);
+	index = read_long(path);
+	snprintf(path, sizeof(path), "/dev/nullb%ld", index);
+	self->fd = open(path, O_RDWR);
+	if (self->fd < 0) {
+		/* Named like its directory */
+		self->fd = open(DEVICE, O_RDWR);
+		snprintf(path, sizeof(path), "%s", DEVICE);
+	}
+	ASSERT_LE(0, self->fd);
+	self->direct = open(path, O_RDWR | O_DIRECT);
+	ASSERT_LE(0, self->direct);
+	ASSERT_EQ(0, posix_memalign((void **)&self->buf, PAGE, 128 * PAGE));
+	self->cpus = two_cpus(self->cpu);
+	ASSERT_EQ(0, pin_to(self->cpu[0]));
+}
+
+FIXTURE_TEARDOWN(nullblk)
+{
+	close(self->fd);
+	close(self->direct);
+	set("power", 0);
+	rmdir(CONFIGFS);
+}
+
+/* splice() stores the offset when its direct read is done: home sees that. */
+TEST_F(nullblk, home_spins)
+{
+	volatile uint64_t off;
+	int64_t ret;
+	int p[2], i, s, asleep = 0;
+
+	ASSERT_EQ(0, pipe(p));
+	for (i = 0; i < 200; i++) {
+		off = i * PAGE;
+		s = try_start(i, &ret, __NR_splice, self->direct, &off, p[1], NULL,
+			      PAGE, 0);
+		ASSERT_LE(0, s);
+		while (off != (i + 1) * PAGE)
+			;
+		if (s) {
+			ASSERT_EQ(PAGE, ret);
+		} else {
+			REAP(i, PAGE);
+		}
+		asleep += !s;
+		ASSERT_EQ(PAGE, read(p[0], self->buf, PAGE));
+	}
+	/* 200 us are longer than it takes to wait. */
+	if (variant->irqmode == 2)
+		EXPECT_LT(0, asleep);
+	NOTHING_LEFT();
+}
+
+/* Home waits. */
+TEST_F(nullblk, direct)
+{
+	int i, k, asleep;
+
+	for (i = 0; i < 128; i++)
+		memset(self->buf + i * PAGE, i + 1, PAGE);
+	for (k = 0; k < 20; k++) {
+		int64_t ret;
+
+		for (i = asleep = 0; i < 128; i++) {
+			int s = try_start(i, &ret, k & 1 ? __NR_pread64 : __NR_pwrite64,
+					  self->direct, self->buf + i * PAGE, PAGE, i * PAGE);
+
+			ASSERT_LE(0, s);
+			if (s)
+				ASSERT_EQ(PAGE, ret);
+			asleep += !s;
+		}
+		while (asleep--) {
+			struct asys_completion c;
+
+			ASSERT_EQ(0, asys_await(&c));
+			ASSERT_EQ(PAGE, c.return_code);
+		}
+		for (i = 0; i < 128; i++) {
+			ASSERT_EQ((char)(i + 1), self->buf[i * PAGE]);
+			ASSERT_EQ((char)(i + 1), self->buf[i * PAGE + PAGE - 1]);
+		}
+		if (!(k & 1))
+			memset(self->buf, 0, 128 * PAGE);
+	}
+	NOTHING_LEFT();
+}
+
+/* Through the page cache of the device; home sees the bytes arrive. */
+TEST_F(nullblk, buffered_home_spins)
+{
+	volatile char *buf = self->buf;
+	int64_t ret;
+	int i, s;
+
+	for (i = 0; i < 64; i++) {
+		ASSERT_EQ(0, posix_fadvise(self->fd, 0, 0, POSIX_FADV_DONTNEED));
+		memset(self->buf, 0xff, PAGE);
+		s = try_start(i, &ret, __NR_pread64, self->fd, buf, PAGE, i * PAGE);
+		ASSERT_LE(0, s);
+		while (buf[PAGE - 1] == (char)0xff)
+			;
+		if (s) {
+			ASSERT_EQ(PAGE, ret);
+		} else {
+			REAP(i, PAGE);
+		}
+	}
+}
+
+/* Home sleeps in I/O of its own on the same CPU: each has its own wake-up. */
+TEST_F(nullblk, home_reads)
+{
+	int i, k, asleep;
+	char *mine = self->buf + 64 * PAGE;
+	int64_t ret;
+
+	for (i = 0; i < 100; i++) {
+		for (k = asleep = 0; k < 8; k++) {
+			int s = try_start(k, &ret, __NR_pread64, self->direct,
+					  self->buf + k * PAGE, PAGE, k * PAGE);
+
+			ASSERT_LE(0, s);
+			asleep += !s;
+		}
+		ASSERT_EQ(PAGE, pread(self->direct, mine, PAGE, i * PAGE));
+		while (asleep--) {
+			struct asys_completion c;
+
+			ASSERT_EQ(0, asys_await(&c));
+			ASSERT_EQ(PAGE, c.return_code);
+		}
+	}
+}
+
+TEST_HARNESS_MAIN
