@@ -171,7 +171,7 @@ static long asys_call(struct fibril *f)
 	long ret = arch_fibril_syscall(regs);
 
 	/* The kernel wants the call to be made again, not to be interrupted. */
-	while (unlikely(ret == -ERESTARTNOINTR) && !fibril_signal_pending()) {
+	while (unlikely(ret == -ERESTARTNOINTR) && !fibril_signal_pending(false)) {
 		schedule_timeout_uninterruptible(1);
 		ret = arch_fibril_syscall(regs);
 	}

@@ -250,6 +250,40 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
 }
 
 /*
+ * A struct rcuwait names a task only.  The context is found the other way
+ * round: it has stored @w before the task appeared there, which is what the
+ * waker has seen.
+ */
+void __fibril_set_rcuwait(const struct rcuwait *w)
+{
+	WRITE_ONCE(current->fibrils->running->rcuwait, w);
+}
+EXPORT_SYMBOL_GPL(__fibril_set_rcuwait);
+
+fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w)
+{
+	/* Nobody: whoever it was, it does not wait any more. */
+	u32 id = FIBRIL_KICK;
+	struct fibril_task *ft;
+	struct fibril *f;
+
+	guard(raw_spinlock_irqsave)(&p->pi_lock);
+	ft = p->fibrils;
+	if (!ft)
+		return FIBRIL_REF(FIBRIL_ANY);
+	if (READ_ONCE(ft->home.rcuwait) == w)
+		id = FIBRIL_HOME;
+	f = READ_ONCE(ft->running);
+	if (f && READ_ONCE(f->rcuwait) == w)
+		id = f->id;
+	list_for_each_entry(f, &ft->flight, flight) {
+		if (READ_ONCE(f->rcuwait) == w)
+			id = f->id;
+	}
+	return FIBRIL_REF(id);
+}
+
+/*
  * Switching
  */
 
@@ -324,6 +358,7 @@ static void fibril_finish_switch(struct fibril_task *ft)
  */
 static void __sched fibril_switch(struct task_struct *tsk,
 				  struct fibril_task *ft, struct fibril *prev)
+	__releases(&tsk->pi_lock)
 {
 	struct fibril *next = fibril_pick(tsk, ft);
 
@@ -355,7 +390,7 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 	lockdep_assert_held(&tsk->pi_lock);
 
 	f->detached = true;
-	f->base_cred = get_cred(home->saved.cred);
+	f->base_cred = get_cred(rcu_dereference_protected(home->saved.cred, 1));
 	list_add_tail(&f->flight, &ft->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight + 1);
 
@@ -395,6 +430,7 @@ static bool fibril_may_switch(struct task_struct *tsk)
 /* Park the context that runs; @state is kept for it.  pi_lock is held. */
 static void __sched fibril_park(struct task_struct *tsk, struct fibril_task *ft,
 				unsigned int state)
+	__releases(&tsk->pi_lock)
 {
 	struct fibril *prev = ft->running;
 
@@ -542,7 +578,7 @@ static void __noreturn fibril_end(struct task_struct *tsk,
 	fibril_put_caches(tsk, &ft->home);
 	f->finish(f);
 
-	WARN_ON_ONCE(tsk->cred != f->base_cred);
+	WARN_ON_ONCE(current_cred() != f->base_cred);
 	WARN_ON_ONCE(tsk->journal_info || tsk->bio_list || tsk->plug ||
 		     tsk->nameidata || tsk->reclaim_state ||
 		     tsk->faults_disabled_mapping || tsk->pagefault_disabled ||
@@ -590,8 +626,8 @@ void fibril_begin(void)
  * fibril_run() - run a fibril until it sleeps or has finished
  * @f: the fibril, with its function set
  *
- * Context: home, after fibril_begin(), with nothing on its mind that FIBRIL_STATE is about, other
- * than a plug.
+ * Context: home, after fibril_begin(), with nothing on its mind that
+ * FIBRIL_STATE is about, other than a plug.
  * Return: %true if @f has finished.  Otherwise it goes on by itself, and calls
  * its finish function in the end; the caller must not touch it any more.
  */
@@ -641,8 +677,12 @@ bool __fibril_task_work_add(struct callback_head *work)
 	return true;
 }
 
-/* What signal_pending() and fatal_signal_pending() say in a fibril. */
-bool fibril_signal_pending(void)
+/*
+ * What signal_pending() and, if @fatal, fatal_signal_pending() say in a fibril.
+ * One that is cancelled sees no more than a signal: sleeps that only a fatal
+ * one ends are in code that need not undo what it did.
+ */
+bool fibril_signal_pending(bool fatal)
 {
 	struct task_struct *tsk = current;
 	struct fibril_task *ft = tsk->fibrils;
@@ -652,7 +692,7 @@ bool fibril_signal_pending(void)
 	 * Home takes SIGKILL off the pending signals before it comes to
 	 * fibril_exit(); from then on the group flags tell.
 	 */
-	return (f && READ_ONCE(f->cancel)) || READ_ONCE(ft->exiting) ||
+	return (!fatal && f && READ_ONCE(f->cancel)) || READ_ONCE(ft->exiting) ||
 	       sigismember(&tsk->pending.signal, SIGKILL) ||
 	       READ_ONCE(tsk->signal->flags) & SIGNAL_GROUP_EXIT ||
 	       READ_ONCE(tsk->signal->group_exec_task);
@@ -730,11 +770,13 @@ unsigned long fibril_wchan(struct task_struct *p, struct fibril *f)
 bool fibril_cancel(struct fibril *f)
 {
 	struct task_struct *tsk = current;
+	bool woken;
 
-	guard(raw_spinlock_irq)(&tsk->pi_lock);
+	raw_spin_lock_irq(&tsk->pi_lock);
 	WRITE_ONCE(f->cancel, true);
-	return fibril_wake_one(tsk, tsk->fibrils, f,
-			       TASK_INTERRUPTIBLE | TASK_WAKEKILL);
+	woken = fibril_wake_one(tsk, tsk->fibrils, f, TASK_INTERRUPTIBLE);
+	raw_spin_unlock_irq(&tsk->pi_lock);
+	return woken;
 }
 
 /*

@@ -169,6 +169,7 @@ struct fibril_state {
  * @saved: T. the task's state while parked
  * @base_cred: T. credentials the call runs with, a reference
  * @works: T. work to run before the call counts as finished
+ * @rcuwait: T. what it is about to sleep on, for wakers that have seen it there
  * @fn: T. what to run
  * @finish: T. what to call, on the fibril, when a detached @fn has returned
  * @cookie: user's name for the call
@@ -192,6 +193,7 @@ struct fibril {
 	void			*stack;
 	const struct cred	*base_cred;
 	struct callback_head	*works;
+	const struct rcuwait	*rcuwait;
 	void			(*fn)(struct fibril *f);
 	void			(*finish)(struct fibril *f);
 

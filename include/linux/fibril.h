@@ -13,6 +13,7 @@
 #include <linux/jump_label.h>
 
 struct callback_head;
+struct rcuwait;
 struct task_struct;
 
 #ifdef CONFIG_FIBRILS
@@ -50,13 +51,30 @@ void schedule_all_contexts(bool preempt);
 void __fibril_yield(void);
 bool fibril_yield_due(void);
 bool __fibril_runnable(void);
-bool fibril_signal_pending(void);
+bool fibril_signal_pending(bool fatal);
 bool __fibril_task_work_add(struct callback_head *work);
 bool __fibril_home_match(struct task_struct *p, unsigned int state);
 void __fibril_exit(void);
 void __noreturn __fibril_die(void);
 bool fibrils_in_flight(void);
 void fibril_init_task(struct task_struct *p);
+void __fibril_set_rcuwait(const struct rcuwait *w);
+fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w);
+
+/* Which rcuwait current is about to sleep on; %NULL: none any more. */
+static inline void fibril_set_rcuwait(const struct rcuwait *w)
+{
+	if (task_has_fibrils(current))
+		__fibril_set_rcuwait(w);
+}
+
+/* Which context of @p sleeps on @w. */
+static inline fibril_ref_t fibril_rcuwaiter(struct task_struct *p,
+					    const struct rcuwait *w)
+{
+	return task_has_fibrils(p) ? __fibril_rcuwaiter(p, w) :
+				     FIBRIL_REF(FIBRIL_ANY);
+}
 
 /* Run what was made runnable while it was held back. */
 #define fibril_kick(tsk)						\
@@ -141,9 +159,10 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 {
 	return false;
 }
-static inline bool fibril_signal_pending(void) { return false; }
+static inline bool fibril_signal_pending(bool fatal) { return false; }
 static inline bool fibrils_in_flight(void) { return false; }
 static inline bool fibril_runnable(void) { return false; }
+static inline void fibril_set_rcuwait(const struct rcuwait *w) { }
 static inline int fibril_may_replace(void) { return 0; }
 static inline bool fibril_cond_yield(void) { return false; }
 static inline bool fibril_task_work_add(struct callback_head *work)
