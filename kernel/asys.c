@@ -547,7 +547,7 @@ static void asys_force_wait(struct fibril_task *ft, struct fibril *f)
 		/* Interrupts the call, which says what comes of it. */
 		if (state == TASK_INTERRUPTIBLE && signal_pending(current)) {
 			__set_current_state(TASK_RUNNING);
-			fibril_cancel(f);
+			fibril_cancel(f, FIBRIL_INTERRUPT);
 			state = TASK_UNINTERRUPTIBLE;
 			continue;
 		}

@@ -287,24 +287,38 @@ fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w)
  * Switching
  */
 
-/* What the task shows while all its contexts sleep. */
-static unsigned int fibrils_sleep_state(struct fibril_task *ft)
+/* A fibril that sleeps for something that must come is not frozen. */
+bool __fibrils_may_freeze(struct task_struct *p)
 {
-	unsigned int state = ft->home.state;
+	struct fibril_task *ft = p->fibrils;
 	struct fibril *f;
 
-	/*
-	 * Somebody else may only freeze the task if every context said so.
-	 * Home itself is frozen once no fibril is in the middle of something.
-	 */
-	state &= ~(TASK_FREEZABLE_UNSAFE | TASK_FREEZABLE);
-	if (state & TASK_FROZEN) {
-		list_for_each_entry(f, &ft->flight, flight) {
-			if (!(f->state & (TASK_INTERRUPTIBLE | TASK_FREEZABLE)))
-				state &= ~TASK_FROZEN;
-		}
+	lockdep_assert_held(&p->pi_lock);
+
+	if (!ft)
+		return true;
+	list_for_each_entry(f, &ft->flight, flight) {
+		if (!(f->state & (TASK_INTERRUPTIBLE | TASK_FREEZABLE)))
+			return false;
 	}
-	return state | TASK_FIBRILS;
+	return true;
+}
+
+/* What the task shows while all its contexts sleep. */
+static unsigned int fibrils_sleep_state(struct task_struct *tsk,
+					struct fibril_task *ft)
+{
+	unsigned int state = ft->home.state;
+
+	/*
+	 * Somebody else may freeze the task only while home is stopped.  Home
+	 * freezes itself otherwise, and is frozen once no fibril is in the
+	 * middle of something.  The locks that the task shows are not home's.
+	 */
+	state &= ~TASK_FREEZABLE;
+	if (state & TASK_FROZEN && !__fibrils_may_freeze(tsk))
+		state &= ~TASK_FROZEN;
+	return state | TASK_FIBRILS | __TASK_FREEZABLE_UNSAFE;
 }
 
 /*
@@ -319,7 +333,7 @@ static struct fibril *__sched fibril_pick(struct task_struct *tsk,
 	lockdep_assert_held(&tsk->pi_lock);
 
 	while (!(next = fibril_first(tsk, ft))) {
-		WRITE_ONCE(tsk->__state, fibrils_sleep_state(ft));
+		WRITE_ONCE(tsk->__state, fibrils_sleep_state(tsk, ft));
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		schedule_all_contexts(false);
 		raw_spin_lock_irq(&tsk->pi_lock);
@@ -677,11 +691,7 @@ bool __fibril_task_work_add(struct callback_head *work)
 	return true;
 }
 
-/*
- * What signal_pending() and, if @fatal, fatal_signal_pending() say in a fibril.
- * One that is cancelled sees no more than a signal: sleeps that only a fatal
- * one ends are in code that need not undo what it did.
- */
+/* What signal_pending() and, if @fatal, fatal_signal_pending() say in a fibril. */
 bool fibril_signal_pending(bool fatal)
 {
 	struct task_struct *tsk = current;
@@ -692,7 +702,9 @@ bool fibril_signal_pending(bool fatal)
 	 * Home takes SIGKILL off the pending signals before it comes to
 	 * fibril_exit(); from then on the group flags tell.
 	 */
-	return (!fatal && f && READ_ONCE(f->cancel)) || READ_ONCE(ft->exiting) ||
+	return (f && READ_ONCE(f->cancel) >= (fatal ? FIBRIL_KILL :
+						      FIBRIL_INTERRUPT)) ||
+	       READ_ONCE(ft->exiting) ||
 	       sigismember(&tsk->pending.signal, SIGKILL) ||
 	       READ_ONCE(tsk->signal->flags) & SIGNAL_GROUP_EXIT ||
 	       READ_ONCE(tsk->signal->group_exec_task);
@@ -762,19 +774,20 @@ unsigned long fibril_wchan(struct task_struct *p, struct fibril *f)
 /**
  * fibril_cancel() - tell a fibril to end
  * @f: a detached fibril of current
- *
- * From now on it has a signal pending.
+ * @how: what it sees pending from now on
  *
  * Return: whether it was woken for this.
  */
-bool fibril_cancel(struct fibril *f)
+bool fibril_cancel(struct fibril *f, enum fibril_cancel how)
 {
 	struct task_struct *tsk = current;
 	bool woken;
 
 	raw_spin_lock_irq(&tsk->pi_lock);
-	WRITE_ONCE(f->cancel, true);
-	woken = fibril_wake_one(tsk, tsk->fibrils, f, TASK_INTERRUPTIBLE);
+	WRITE_ONCE(f->cancel, how);
+	woken = fibril_wake_one(tsk, tsk->fibrils, f, how == FIBRIL_KILL ?
+				TASK_INTERRUPTIBLE | TASK_WAKEKILL :
+				TASK_INTERRUPTIBLE);
 	raw_spin_unlock_irq(&tsk->pi_lock);
 	return woken;
 }
@@ -908,7 +921,7 @@ struct fibril *fibril_alloc(void)
 	}
 	/* A new id: who still has the old one means another call. */
 	f->id += 1U << FIBRIL_SLOT_BITS;
-	f->cancel = false;
+	f->cancel = FIBRIL_GO_ON;
 	f->detached = false;
 	return f;
 }

@@ -147,6 +147,16 @@ struct fibril_state {
 #endif
 };
 
+/* What fibril_cancel() lets a fibril see. */
+enum fibril_cancel {
+	/* nothing */
+	FIBRIL_GO_ON,
+	/* signal_pending(): a signal that is handled */
+	FIBRIL_INTERRUPT,
+	/* fatal_signal_pending(), too: nobody wants the result */
+	FIBRIL_KILL,
+};
+
 /**
  * struct fibril - one context of a task
  *
@@ -159,7 +169,7 @@ struct fibril_state {
  * @state: P. what the context sleeps for, a TASK_* mask, while it is parked;
  *	TASK_RUNNING otherwise
  * @queued: P. on the run queue
- * @cancel: P. told to end
+ * @cancel: P. told to end, an enum fibril_cancel
  * @dead: T. has oopsed, and stays as it is
  * @detached: T. has slept: it does not return to the one who started it
  * @node: P. in the run queue; T. in a list of idle or finished ones
@@ -184,7 +194,7 @@ struct fibril {
 	u32			id;
 	unsigned int		state;
 	bool			queued;
-	bool			cancel;
+	u8			cancel;
 	bool			dead;
 	bool			detached;
 	struct list_head	node;
@@ -268,7 +278,7 @@ void fibril_free(struct fibril *f);
 void fibril_begin(void);
 bool fibril_run(struct fibril *f);
 void fibril_trim(void);
-bool fibril_cancel(struct fibril *f);
+bool fibril_cancel(struct fibril *f, enum fibril_cancel how);
 asmlinkage void fibril_main(struct fibril *f);
 bool fibril_home_match_locked(struct task_struct *p, unsigned int state);
 unsigned long fibril_wchan(struct task_struct *p, struct fibril *f);

@@ -57,6 +57,7 @@ bool __fibril_home_match(struct task_struct *p, unsigned int state);
 void __fibril_exit(void);
 void __noreturn __fibril_die(void);
 bool fibrils_in_flight(void);
+bool __fibrils_may_freeze(struct task_struct *p);
 void fibril_init_task(struct task_struct *p);
 void __fibril_set_rcuwait(const struct rcuwait *w);
 fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w);
@@ -87,6 +88,12 @@ static inline fibril_ref_t fibril_rcuwaiter(struct task_struct *p,
 static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 {
 	return task_has_fibrils(p) && __fibril_home_match(p, state);
+}
+
+/* Does no fibril of @p sleep for something that must come? Under pi_lock. */
+static inline bool fibrils_may_freeze(struct task_struct *p)
+{
+	return !task_has_fibrils(p) || __fibrils_may_freeze(p);
 }
 
 static inline bool fibril_runnable(void)
@@ -161,6 +168,7 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 }
 static inline bool fibril_signal_pending(bool fatal) { return false; }
 static inline bool fibrils_in_flight(void) { return false; }
+static inline bool fibrils_may_freeze(struct task_struct *p) { return true; }
 static inline bool fibril_runnable(void) { return false; }
 static inline void fibril_set_rcuwait(const struct rcuwait *w) { }
 static inline int fibril_may_replace(void) { return 0; }
