@@ -367,6 +367,30 @@ static void fibril_finish_switch(struct fibril_task *ft)
 }
 
 /*
+ * Who asks to be told when the task loses and gets the CPU, a virtual CPU for
+ * one, asks for the context that runs: the lists are saved and restored.
+ */
+static void fibril_notify_out(struct task_struct *tsk)
+{
+#ifdef CONFIG_PREEMPT_NOTIFIERS
+	struct preempt_notifier *notifier;
+
+	hlist_for_each_entry(notifier, &tsk->preempt_notifiers, link)
+		notifier->ops->sched_out(notifier, tsk);
+#endif
+}
+
+static void fibril_notify_in(struct task_struct *tsk)
+{
+#ifdef CONFIG_PREEMPT_NOTIFIERS
+	struct preempt_notifier *notifier;
+
+	hlist_for_each_entry(notifier, &tsk->preempt_notifiers, link)
+		notifier->ops->sched_in(notifier, raw_smp_processor_id());
+#endif
+}
+
+/*
  * Run another context; @prev has been marked as parked.  Called with pi_lock
  * held, returns without and with interrupts on, when @prev runs again.
  */
@@ -382,14 +406,18 @@ static void __sched fibril_switch(struct task_struct *tsk,
 		/* Voluntary: for khungtaskd, and for RCU tasks. */
 		tsk->nvcsw++;
 		blk_plug_invalidate_ts();
+		fibril_notify_out(tsk);
 		fibril_save(tsk, &prev->saved);
 		fibril_restore(tsk, &next->saved);
 		tsk->fibril_stack = (unsigned long)next->stack;
 		arch_fibril_switch(&prev->sp, &next->sp);
 		fibril_finish_switch(ft);
 	}
+	preempt_disable();
 	local_irq_enable();
-	preempt_check_resched();
+	if (next != prev)
+		fibril_notify_in(tsk);
+	preempt_enable();
 }
 
 /*
@@ -424,18 +452,8 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 /* May the context that runs be parked here? */
 static bool fibril_may_switch(struct task_struct *tsk)
 {
-#ifdef CONFIG_PREEMPT_NOTIFIERS
-	/* What they load and put goes by task switches. */
-	if (!hlist_empty(&tsk->preempt_notifiers))
-		return false;
-#endif
 #ifdef CONFIG_KMAP_LOCAL
 	if (tsk->kmap_ctrl.idx)
-		return false;
-#endif
-#ifdef CONFIG_SMP
-	/* Home would run on this CPU only, and for how long? */
-	if (tsk->migration_disabled)
 		return false;
 #endif
 	return !preempt_count() && !irqs_disabled() && !rcu_preempt_depth();
@@ -503,12 +521,8 @@ void __sched __fibril_yield(void)
 	struct task_struct *tsk = current;
 	struct fibril_task *ft = tsk->fibrils;
 
-	if (unlikely(!fibril_may_switch(tsk))) {
-		/* Home in KVM_RUN, see xfer_to_guest_mode_work(). */
-		if (fibril_runnable())
-			set_notify_resume(tsk);
+	if (unlikely(!fibril_may_switch(tsk)))
 		return;
-	}
 
 	raw_spin_lock_irq(&tsk->pi_lock);
 	if (!fibril_first(tsk, ft)) {
@@ -519,18 +533,16 @@ void __sched __fibril_yield(void)
 	fibril_park(tsk, ft, READ_ONCE(tsk->__state));
 }
 
-/* Is there a context that can run, other than the one that does? */
-bool __fibril_runnable(void)
-{
-	return !list_empty_careful(&current->fibrils->runq);
-}
-EXPORT_SYMBOL_GPL(__fibril_runnable);
-
 /* Has the context that runs kept others waiting for a tick? */
 bool fibril_yield_due(void)
 {
 	struct fibril_task *ft = current->fibrils;
 
+#ifdef CONFIG_SMP
+	/* The others would be pinned to this CPU, too: not for a mere yield. */
+	if (current->migration_disabled)
+		return false;
+#endif
 	return !list_empty_careful(&ft->runq) && ft->switched != jiffies &&
 	       in_task() && fibril_may_switch(current);
 }
@@ -994,6 +1006,12 @@ void fibril_init_task(struct task_struct *p)
 	/* Shared by all contexts, and perhaps set by one that sleeps. */
 #ifdef CONFIG_PSI
 	p->in_memstall = 0;
+#endif
+#ifdef CONFIG_SMP
+	if (current->fibrils_in_flight && p->migration_disabled) {
+		p->migration_disabled = 0;
+		p->cpus_ptr = &p->cpus_mask;
+	}
 #endif
 	if (current->fibrils_in_flight)
 		p->flags &= ~PF_NOFREEZE;

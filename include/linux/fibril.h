@@ -50,7 +50,6 @@ bool fibril_schedule(void);
 void schedule_all_contexts(bool preempt);
 void __fibril_yield(void);
 bool fibril_yield_due(void);
-bool __fibril_runnable(void);
 bool fibril_signal_pending(bool fatal);
 bool __fibril_task_work_add(struct callback_head *work);
 bool __fibril_home_match(struct task_struct *p, unsigned int state);
@@ -94,11 +93,6 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 static inline bool fibrils_may_freeze(struct task_struct *p)
 {
 	return !task_has_fibrils(p) || __fibrils_may_freeze(p);
-}
-
-static inline bool fibril_runnable(void)
-{
-	return task_has_fibrils(current) && __fibril_runnable();
 }
 
 /* Let contexts that can run do so; home returns to user mode after that. */
@@ -169,7 +163,6 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 static inline bool fibril_signal_pending(bool fatal) { return false; }
 static inline bool fibrils_in_flight(void) { return false; }
 static inline bool fibrils_may_freeze(struct task_struct *p) { return true; }
-static inline bool fibril_runnable(void) { return false; }
 static inline void fibril_set_rcuwait(const struct rcuwait *w) { }
 static inline int fibril_may_replace(void) { return 0; }
 static inline bool fibril_cond_yield(void) { return false; }
