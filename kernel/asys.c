@@ -455,50 +455,61 @@ core_initcall(asys_init);
  * What an administrator sees
  */
 
+/* What /proc/<pid>/fibrils says about a call. */
+struct asys_line {
+	u32 nr;
+	unsigned int state;
+	u64 cookie;
+	unsigned long since, wchan;
+};
+
+/* Get the call in @slot, if it is in flight; %false: there are no more slots. */
+static bool asys_get_line(struct task_struct *task, u32 slot,
+			  struct asys_line *line)
+{
+	struct fibril **chunk;
+	struct fibril *f;
+
+	line->nr = NR_syscalls;
+	guard(raw_spinlock_irq)(&task->pi_lock);
+	if (!task->fibrils)
+		return false;
+	/* The lowest free one is used first. */
+	chunk = task->fibrils->chunks[slot / FIBRIL_CHUNK];
+	if (!chunk)
+		return false;
+	f = chunk[slot % FIBRIL_CHUNK];
+	if (!f || list_empty(&f->flight))
+		return true;
+
+	line->nr = f->nr;
+	line->state = f->state;
+	line->cookie = f->cookie;
+	line->since = f->since;
+	line->wchan = f == task->fibrils->running ? 0 : fibril_wchan(task, f);
+	return true;
+}
+
 /*
- * One line for each call that sleeps: number, name of what it waits in, cookie,
- * state, seconds.
+ * One line for each call that sleeps: number, cookie, state, milliseconds, and
+ * the function it sleeps in.
  */
 int proc_fibrils_show(struct seq_file *m, struct task_struct *task)
 {
-	struct fibril_line {
-		u32 nr;
-		unsigned int state;
-		u64 cookie;
-		unsigned long since, wchan;
-	} *lines;
-	unsigned int n = 0, i, max = READ_ONCE(task->fibrils_in_flight);
-	struct fibril *f;
+	struct asys_line line;
+	u32 slot;
 
-	if (!max)
-		return 0;
-	lines = kvmalloc_array(max, sizeof(*lines), GFP_KERNEL_ACCOUNT);
-	if (!lines)
-		return -ENOMEM;
-
-	scoped_guard(raw_spinlock_irq, &task->pi_lock) {
-		if (!task->fibrils)
+	for (slot = 0; slot < FIBRIL_MAX; slot++) {
+		if (!asys_get_line(task, slot, &line) || seq_has_overflowed(m))
 			break;
-		list_for_each_entry(f, &task->fibrils->flight, flight) {
-			if (n == max)
-				break;
-			lines[n].nr = f->nr;
-			lines[n].state = f->state;
-			lines[n].cookie = f->cookie;
-			lines[n].since = f->since;
-			lines[n].wchan = f == task->fibrils->running ? 0 :
-					 fibril_wchan(task, f);
-			n++;
-		}
+		cond_resched();
+		if (line.nr == NR_syscalls)
+			continue;
+		seq_printf(m, "%u %#llx %c %u %ps\n", line.nr, line.cookie,
+			   task_index_to_char(__task_state_index(line.state, 0)),
+			   jiffies_to_msecs(jiffies - line.since),
+			   (void *)line.wchan);
 	}
-
-	for (i = 0; i < n; i++)
-		seq_printf(m, "%u %#llx %c %u %ps\n", lines[i].nr,
-			   lines[i].cookie,
-			   task_index_to_char(__task_state_index(lines[i].state, 0)),
-			   jiffies_to_msecs(jiffies - lines[i].since),
-			   (void *)lines[i].wchan);
-	kvfree(lines);
 	return 0;
 }
 

@@ -71,20 +71,6 @@ SYM_CODE_START(arch_fibril_stack_end)
 SYM_CODE_END(arch_fibril_stack_end)
 
 /*
- * %rdi: signal
- * %rsi: stack pointer of the fibril, to leave an IST stack for
- */
-SYM_CODE_START_NOALIGN(arch_fibril_rewind_and_make_dead)
-	UNWIND_HINT_FUNC
-	/* Nobody should try to unwind to our caller. */
-	xorl	%ebp, %ebp
-	movq	%rsi, %rsp
-	UNWIND_HINT_REGS
-
-	call	make_task_dead
-SYM_CODE_END(arch_fibril_rewind_and_make_dead)
-
-/*
  * %rdi: where to store the stack pointer of the context that stops
  * %rsi: where the stack pointer of the context that goes on is stored
  */

@@ -39,9 +39,6 @@ static inline unsigned long arch_fibril_init_stack(void *end)
 	return (unsigned long)frame;
 }
 
-/* Leave an IST stack for @sp, a fibril's, and call make_task_dead(@signr). */
-void __noreturn arch_fibril_rewind_and_make_dead(int signr, unsigned long sp);
-
 /* Switch stacks: store the old stack pointer in *@prev, take up *@next. */
 void arch_fibril_switch(unsigned long *prev, unsigned long *next);
 
