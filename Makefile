@@ -7,9 +7,10 @@ KERNEL ?=
 JOBS   ?= $(shell nproc)
 MEM    ?= 2G
 SMP    ?= 2
-# run: the program and its arguments, in the guest; disk requests per second
+# run: the program and its arguments, in the guest; milliseconds that each
+# request to its disk takes
 DEMO   ?= asys-demo /tree
-IOPS   ?= 400
+DELAY  ?= 5
 # shell: one command instead of an interactive shell; which kernel
 CMD    ?=
 FLAVOUR ?= release
@@ -21,7 +22,7 @@ WITH   ?=
 BASEREV ?=
 
 override KERNEL := $(if $(KERNEL),$(abspath $(KERNEL)))
-export KERNEL JOBS MEM SMP DEMO IOPS CMD FLAVOUR FLAVOURS TESTS WITH BASEREV
+export KERNEL JOBS MEM SMP DEMO DELAY CMD FLAVOUR FLAVOURS TESTS WITH BASEREV
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -40,7 +41,7 @@ help:
 #: make clean                remove build/
 #:
 #: Variables of every target: KERNEL=dir JOBS=n MEM=size SMP=n
-#:   run:    DEMO='program args' IOPS=n   check: FLAVOURS='release debug' TESTS='glob'
+#:   run:    DEMO='program args' DELAY=ms   check: FLAVOURS='release debug' TESTS='glob'
 #:   shell:  FLAVOUR=release|debug        refresh: BASEREV=commit
 
 run check shell apply patches refresh lint versions bench torture:
