@@ -36,6 +36,7 @@ help:
 #: make refresh KERNEL=dir   take the series from a git tree that you changed
 #: make lint                 checkpatch, sparse, W=1, kernel-doc, objtool, shellcheck
 #: make versions             try the series on every 6.12.y that apt offers
+#: make steps                build after every patch, with fibrils and without
 #: make bench                measure
 #: make torture              forced mode under real programs, for long
 #: make clean                remove build/
@@ -44,10 +45,10 @@ help:
 #:   run:    DEMO='program args' DELAY=ms   check: FLAVOURS='release debug' TESTS='glob'
 #:   shell:  FLAVOUR=release|debug        refresh: BASEREV=commit
 
-run check shell apply patches refresh lint versions bench torture:
+run check shell apply patches refresh lint versions steps bench torture:
 	@harness/$@
 
 clean:
 	rm -rf build
 
-.PHONY: help run check shell apply patches refresh lint versions bench torture clean
+.PHONY: help run check shell apply patches refresh lint versions steps bench torture clean
