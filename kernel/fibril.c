@@ -829,7 +829,8 @@ static void *fibril_stack_alloc(struct fibril_task *ft)
 	}
 
 	stack = __vmalloc_node(THREAD_SIZE, THREAD_ALIGN,
-			       GFP_KERNEL_ACCOUNT | __GFP_ZERO, NUMA_NO_NODE,
+			       GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN,
+			       NUMA_NO_NODE,
 			       __builtin_return_address(0));
 	if (stack) {
 		*(unsigned long *)stack = STACK_END_MAGIC;

@@ -418,7 +418,7 @@ TEST_F(errors, await_bad_pointer)
 
 	/* One that finishes during the wait */
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct timespec ts = { .tv_nsec = 1000000 };
+		struct timespec ts = { .tv_nsec = 100000000 };
 
 		START(i, __NR_nanosleep, &ts, NULL);
 		AWAIT_FAILS(EFAULT, bad[i]);

@@ -149,7 +149,7 @@ TEST_F(identity, blocking_calls)
 TEST_F(identity, registers)
 {
 	struct asys_completion c;
-	struct timespec ts = { .tv_nsec = 3000000 };
+	struct timespec ts = { .tv_nsec = 100000000 };
 	struct req r[2];
 	long ret, bad;
 	char byte;
