@@ -467,27 +467,25 @@ struct asys_line {
 static bool asys_get_line(struct task_struct *task, u32 slot,
 			  struct asys_line *line)
 {
-	struct fibril **chunk;
+	struct fibril **chunk = NULL;
 	struct fibril *f;
 
 	line->nr = NR_syscalls;
-	guard(raw_spinlock_irq)(&task->pi_lock);
-	if (!task->fibrils)
-		return false;
-	/* The lowest free one is used first. */
-	chunk = task->fibrils->chunks[slot / FIBRIL_CHUNK];
-	if (!chunk)
-		return false;
-	f = chunk[slot % FIBRIL_CHUNK];
-	if (!f || list_empty(&f->flight))
-		return true;
-
-	line->nr = f->nr;
-	line->state = f->state;
-	line->cookie = f->cookie;
-	line->since = f->since;
-	line->wchan = f == task->fibrils->running ? 0 : fibril_wchan(task, f);
-	return true;
+	raw_spin_lock_irq(&task->pi_lock);
+	/* The lowest free slot is used first. */
+	if (task->fibrils)
+		chunk = task->fibrils->chunks[slot / FIBRIL_CHUNK];
+	f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
+	if (f && !list_empty(&f->flight)) {
+		line->nr = f->nr;
+		line->state = f->state;
+		line->cookie = f->cookie;
+		line->since = f->since;
+		line->wchan = f == task->fibrils->running ?
+			      0 : fibril_wchan(task, f);
+	}
+	raw_spin_unlock_irq(&task->pi_lock);
+	return chunk;
 }
 
 /*

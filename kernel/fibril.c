@@ -81,7 +81,7 @@ EXPORT_SYMBOL(fibrils_used);
 unsigned int sysctl_fibrils_per_task __read_mostly = 16384;
 unsigned int sysctl_fibrils_per_user __read_mostly = 65536;
 
-static_assert(FIBRIL_MAX <= FIBRIL_SLOT_MASK + 1);
+static_assert(FIBRIL_MAX == 1U << FIBRIL_SLOT_BITS);
 
 /*
  * State of the task that belongs to a context
@@ -265,12 +265,15 @@ fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w)
 	/* Nobody: whoever it was, it does not wait any more. */
 	u32 id = FIBRIL_KICK;
 	struct fibril_task *ft;
+	unsigned long flags;
 	struct fibril *f;
 
-	guard(raw_spinlock_irqsave)(&p->pi_lock);
+	raw_spin_lock_irqsave(&p->pi_lock, flags);
 	ft = p->fibrils;
-	if (!ft)
-		return FIBRIL_REF(FIBRIL_ANY);
+	if (!ft) {
+		id = FIBRIL_ANY;
+		goto out;
+	}
 	if (READ_ONCE(ft->home.rcuwait) == w)
 		id = FIBRIL_HOME;
 	f = READ_ONCE(ft->running);
@@ -280,6 +283,8 @@ fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w)
 		if (READ_ONCE(f->rcuwait) == w)
 			id = f->id;
 	}
+out:
+	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
 	return FIBRIL_REF(id);
 }
 
@@ -543,7 +548,8 @@ bool fibril_yield_due(void)
 	if (current->migration_disabled)
 		return false;
 #endif
-	return !list_empty_careful(&ft->runq) && ft->switched != jiffies &&
+	return !list_empty_careful(&ft->runq) &&
+	       time_after(jiffies, ft->switched) &&
 	       in_task() && fibril_may_switch(current);
 }
 
@@ -595,7 +601,7 @@ static void __noreturn fibril_leave(struct task_struct *tsk,
 	fibril_restore(tsk, &next->saved);
 	tsk->fibril_stack = (unsigned long)next->stack;
 	arch_fibril_switch(&f->sp, &next->sp);
-	BUG();
+	panic("a fibril that has ended runs\n");
 }
 
 static void __noreturn fibril_end(struct task_struct *tsk,
@@ -869,6 +875,7 @@ static struct fibril *fibril_create(struct fibril_task *ft)
 				GFP_KERNEL_ACCOUNT);
 		if (!chunk)
 			goto free_slot;
+		/* Who finds it finds it cleared: fibril_lookup() */
 		smp_store_release(&ft->chunks[slot / FIBRIL_CHUNK], chunk);
 	}
 	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
@@ -877,6 +884,7 @@ static struct fibril *fibril_create(struct fibril_task *ft)
 	f->id = slot;
 	INIT_LIST_HEAD(&f->node);
 	INIT_LIST_HEAD(&f->flight);
+	/* The same, initialised */
 	smp_store_release(&chunk[slot % FIBRIL_CHUNK], f);
 	ft->nr++;
 	return f;

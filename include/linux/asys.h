@@ -16,6 +16,7 @@ static __always_inline bool asys_forced(void)
 {
 	return unlikely(current->asys_force);
 }
+
 long asys_force_syscall(const struct pt_regs *regs, unsigned int nr);
 #else
 static __always_inline bool asys_forced(void) { return false; }

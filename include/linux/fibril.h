@@ -152,6 +152,7 @@ static inline bool task_has_fibrils(const struct task_struct *tsk)
 {
 	return false;
 }
+
 static inline bool in_fibril(void) { return false; }
 static inline bool fibril_schedule(void) { return false; }
 #define fibril_kick(tsk)	do { } while (0)
@@ -160,6 +161,7 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 {
 	return false;
 }
+
 static inline bool fibril_signal_pending(bool fatal) { return false; }
 static inline bool fibrils_in_flight(void) { return false; }
 static inline bool fibrils_may_freeze(struct task_struct *p) { return true; }
@@ -170,6 +172,7 @@ static inline bool fibril_task_work_add(struct callback_head *work)
 {
 	return false;
 }
+
 static inline void fibril_resume_user_mode(void) { }
 static inline void fibril_exit(void) { }
 static inline void fibril_die(void) { }

@@ -2,14 +2,13 @@
 #ifndef _ASM_X86_FIBRIL_H
 #define _ASM_X86_FIBRIL_H
 
+#include <linux/cpufeature.h>
 #include <linux/sched.h>
 
-#include <asm/cpufeature.h>
 #include <asm/ptrace.h>
 #include <asm/special_insns.h>
 #include <asm/switch_to.h>
 #include <asm/syscall.h>
-#include <asm/thread_info.h>
 
 /* What belongs to a context and is not in task_struct. */
 struct arch_fibril_state {

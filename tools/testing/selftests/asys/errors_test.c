@@ -202,11 +202,21 @@ TEST_F(errors, partial)
 			};
 
 			switch (i) {
-			case 0: in[1].flags = 2; break;
-			case 1: in[1].nr_args = 7; break;
-			case 2: in[1].syscall_nr = -1; break;
-			case 3: in[1].syscall_nr = __NR_exit; break;
-			case 4: in[1].nr_args = 1; break;
+			case 0:
+				in[1].flags = 2;
+				break;
+			case 1:
+				in[1].nr_args = 7;
+				break;
+			case 2:
+				in[1].syscall_nr = -1;
+				break;
+			case 3:
+				in[1].syscall_nr = __NR_exit;
+				break;
+			case 4:
+				in[1].nr_args = 1;
+				break;
 			}
 			EXPECT_EQ(1, asys_submit(in, 3));
 			REAP(10, getppid());

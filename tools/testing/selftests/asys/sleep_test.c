@@ -277,8 +277,10 @@ TEST_F(sleep, ping_pong)
 	void *ret;
 
 	ASSERT_EQ(0, pipe(q));
-	a[0] = self->p[0], a[1] = q[1];
-	b[0] = q[0], b[1] = self->p[1];
+	a[0] = self->p[0];
+	a[1] = q[1];
+	b[0] = q[0];
+	b[1] = self->p[1];
 	ASSERT_EQ(0, pthread_create(&thread, NULL, ping_pong, a));
 	why = ping_pong(b);
 	ASSERT_EQ(NULL, why) {
@@ -492,7 +494,8 @@ TEST_F(sleep, poll)
 		memset(fds, 0, sizeof(fds));
 		fds[0].fd = self->p[0];
 		fds[1].fd = q[0];
-		fds[0].events = fds[1].events = POLLIN;
+		fds[0].events = POLLIN;
+		fds[1].events = POLLIN;
 		START(1, __NR_poll, fds, 2, -1);
 		ASSERT_EQ(1, write(i ? q[1] : self->p[1], "x", 1));
 		REAP(1, 1);

@@ -81,7 +81,8 @@ static void close_pair(struct flight *f)
 		close(f->fd[0]);
 	if (f->fd[1] >= 0)
 		close(f->fd[1]);
-	f->fd[0] = f->fd[1] = -1;
+	f->fd[0] = -1;
+	f->fd[1] = -1;
 }
 
 static void landed(struct worker *w, struct flight *f, int64_t ret)
@@ -106,7 +107,8 @@ static void takeoff(struct worker *w, struct flight *f)
 
 	memset(f, 0, sizeof(*f));
 	f->used = true;
-	f->fd[0] = f->fd[1] = -1;
+	f->fd[0] = -1;
+	f->fd[1] = -1;
 	f->want = len;
 	w->flying++;
 	w->calls++;
