@@ -4,6 +4,8 @@
 
 set -euo pipefail
 export LC_ALL=C
+# Options of the make that runs us, -s and -j, are not for those that we run.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 HARNESS=$TOP/harness
