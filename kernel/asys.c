@@ -8,10 +8,13 @@
  * stacks.
  */
 #include <linux/asys.h>
+#include <linux/blkdev.h>
 #include <linux/close_range.h>
 #include <linux/cred.h>
+#include <linux/eventfd.h>
 #include <linux/keyctl.h>
 #include <linux/nospec.h>
+#include <linux/pagemap.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/sched/signal.h>
@@ -31,6 +34,9 @@
 #include "fibril_internal.h"
 
 #define ASYS_MAX_ARGS	6
+
+static_assert(sizeof(struct asys_request) == 64);
+static_assert(sizeof(struct asys_ring) == 64);
 
 static unsigned int sysctl_asys_disabled __read_mostly;
 
@@ -142,21 +148,20 @@ static bool asys_check_close_range(unsigned int flags)
 	return !(flags & CLOSE_RANGE_UNSHARE);
 }
 
-static bool asys_may_submit(unsigned int nr, const u64 *args)
+/* May call @nr be made with the arguments in @regs? */
+static noinline bool asys_check_args(unsigned int nr, const struct pt_regs *regs)
 {
 	switch (asys_table[nr]) {
-	case ASYS_ALLOWED:
-		return true;
 	case ASYS_CHECK_ioctl:
-		return asys_check_ioctl(args[1]);
+		return asys_check_ioctl(regs->si);
 	case ASYS_CHECK_prctl:
-		return asys_check_prctl(args[0]);
+		return asys_check_prctl(regs->di);
 	case ASYS_CHECK_futex:
-		return asys_check_futex(args[1]);
+		return asys_check_futex(regs->si);
 	case ASYS_CHECK_keyctl:
-		return asys_check_keyctl(args[0]);
+		return asys_check_keyctl(regs->di);
 	case ASYS_CHECK_close_range:
-		return asys_check_close_range(args[2]);
+		return asys_check_close_range(regs->dx);
 	}
 	return false;
 }
@@ -165,44 +170,71 @@ static bool asys_may_submit(unsigned int nr, const u64 *args)
  * Running a call, on its fibril
  */
 
-static long asys_call(struct fibril *f)
+/* The kernel wants the call to be made again, not to be interrupted. */
+static long asys_call_again(struct fibril *f, long ret)
 {
-	struct pt_regs *regs = fibril_regs(f);
-	long ret = arch_fibril_syscall(regs);
-
-	/* The kernel wants the call to be made again, not to be interrupted. */
 	while (unlikely(ret == -ERESTARTNOINTR) && !fibril_signal_pending(false)) {
 		schedule_timeout_uninterruptible(1);
-		ret = arch_fibril_syscall(regs);
+		ret = x64_sys_call(fibril_regs(f), f->nr);
 	}
 	return ret;
 }
 
-static void asys_run(struct fibril *f)
+static long asys_call(struct fibril *f)
 {
-	struct pt_regs *regs = fibril_regs(f);
-	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
-	long ret;
+	return asys_call_again(f, x64_sys_call(fibril_regs(f), f->nr));
+}
 
-	if (unlikely(work & SYSCALL_WORK_SYSCALL_TRACEPOINT))
-		trace_sys_enter(regs, f->nr);
-
-	ret = asys_call(f);
-
+/* What user mode gets to see: nobody restarts these. */
+static long asys_result(struct fibril *f, long ret)
+{
 	switch (ret) {
+	case -EINTR:
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:
 	case -ERESTART_RESTARTBLOCK:
-		ret = -EINTR;
+		if (f->timed_out)
+			return -ETIMEDOUT;
+		return f->cancel ? -ECANCELED : -EINTR;
 	}
-	f->result = ret;
+	return ret;
+}
+
+static noinline void asys_run_traced(struct fibril *f)
+{
+	struct pt_regs *regs = fibril_regs(f);
+
+	trace_sys_enter(regs, f->nr);
+	f->result = asys_result(f, asys_call(f));
+	regs->ax = f->result;
+	trace_sys_exit(regs, f->result);
+}
+
+static noinline void asys_run_again(struct fibril *f)
+{
+	f->result = asys_result(f, asys_call_again(f, f->result));
+}
+
+static __always_inline void asys_run(struct fibril *f)
+{
+	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
+	long ret;
 
 	if (unlikely(work & SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
-		regs->ax = ret;
-		trace_sys_exit(regs, ret);
+		asys_run_traced(f);
+		return;
 	}
+	ret = x64_sys_call(fibril_regs(f), f->nr);
+	f->result = ret;
+	/* Errors, among which those that user mode does not know */
+	if (unlikely((unsigned long)ret >= -ERESTART_RESTARTBLOCK))
+		asys_run_again(f);
 }
+
+/*
+ * Completions
+ */
 
 /* Queue a result for asys_await_completion(). */
 static void asys_complete(struct fibril *f)
@@ -210,11 +242,169 @@ static void asys_complete(struct fibril *f)
 	struct fibril_task *ft = current->fibrils;
 
 	list_add_tail(&f->node, &ft->done);
-	ft->nr_done++;
+	if (ft->wait_left)
+		ft->wait_left--;
+}
+
+/*
+ * Store a completion in the ring: 0, or -ENOSPC, or -EFAULT.  Never sleeps, so
+ * that the contexts of a task need no lock here.
+ */
+static __always_inline int asys_ring_store(struct fibril_task *ft, u64 cookie,
+					   s64 result)
+{
+	struct asys_ring __user *ring = ft->ring;
+	u32 head, tail = ft->ring_tail;
+	struct asys_completion __user *c = &ring->completions[tail & ft->ring_mask];
+	int ret = -EFAULT;
+
+	pagefault_disable();
+	if (unlikely(!user_access_begin(ring, sizeof(*ring))))
+		goto out;
+	unsafe_get_user(head, &ring->head, fault);
+	ret = -ENOSPC;
+	if (unlikely(tail - head > ft->ring_mask))
+		goto fault;
+	ret = -EFAULT;
+	unsafe_put_user(result, &c->return_code, fault);
+	unsafe_put_user(cookie, &c->cookie, fault);
+	/* Who sees the new tail sees the completion. */
+	smp_wmb();
+	unsafe_put_user(tail + 1, &ring->tail, fault);
+	ft->ring_tail = tail + 1;
+	ret = 0;
+fault:
+	user_access_end();
+out:
+	pagefault_enable();
+	return ret;
+}
+
+/* The same, after bringing the memory in if need be, for which it may sleep. */
+static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie, s64 result)
+{
+	struct asys_completion __user *c;
+	int ret, tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		if (!ft->ring)
+			return -EFAULT;
+		ret = asys_ring_store(ft, cookie, result);
+		if (likely(ret != -EFAULT))
+			break;
+		c = &ft->ring->completions[ft->ring_tail & ft->ring_mask];
+		if (fault_in_writeable((char __user *)ft->ring, sizeof(*ft->ring)) ||
+		    fault_in_writeable((char __user *)c, sizeof(*c)))
+			break;
+	}
+	return ret;
+}
+
+/* Calls that run one after the other in one fibril. */
+struct asys_chain {
+	u32			nr;
+	/* so many have finished, or will not be made */
+	u32			done;
+	/* the completions of so many are in the ring */
+	u32			posted;
+	s64			result[ASYS_CHAIN_MAX];
+	struct asys_request	request[ASYS_CHAIN_MAX];
+};
+
+/* Store all completions of @f that there are. */
+static int asys_post(struct fibril_task *ft, struct fibril *f)
+{
+	struct asys_chain *chain = f->chain;
+	int ret;
+
+	if (likely(!chain)) {
+		ret = asys_ring_post(ft, f->cookie, f->result);
+		if (!ret && f->detached && ft->wait_left)
+			ft->wait_left--;
+		return ret;
+	}
+	while (chain->posted < chain->done) {
+		ret = asys_ring_post(ft, chain->request[chain->posted].cookie,
+				     chain->result[chain->posted]);
+		if (ret)
+			return ret;
+		chain->posted++;
+		if (f->detached && ft->wait_left)
+			ft->wait_left--;
+	}
+	return 0;
+}
+
+static void asys_free_chain(struct fibril_task *ft, struct fibril *f)
+{
+	if (ft->spare_chain)
+		kfree(f->chain);
+	else
+		ft->spare_chain = f->chain;
+	f->chain = NULL;
+}
+
+/* @f has finished, and its completions are in the ring. */
+static void asys_put(struct fibril_task *ft, struct fibril *f)
+{
+	if (f->chain)
+		asys_free_chain(ft, f);
+	fibril_free(f);
+}
+
+/* The kernel keeps what does not fit. */
+static void asys_overflow(struct fibril_task *ft, struct fibril *f)
+{
+	list_add_tail(&f->node, &ft->overflow);
+	if (ft->ring) {
+		u32 __user *flags = &ft->ring->flags;
+
+		pagefault_disable();
+		if (user_access_begin(flags, sizeof(*flags))) {
+			unsafe_put_user(ASYS_RING_OVERFLOW, flags, fault);
+fault:
+			user_access_end();
+		}
+		pagefault_enable();
+	}
+	/* Home has to know. */
+	ft->wait_left = 0;
+}
+
+/* A call that has slept has finished; on its fibril. */
+static void asys_finish(struct fibril *f)
+{
+	struct fibril_task *ft = current->fibrils;
+
+	if (unlikely(asys_post(ft, f)))
+		asys_overflow(ft, f);
+	else
+		/* Its stack is in use still: see fibril_finish_switch(). */
+		asys_put(ft, f);
+	if (ft->eventfd)
+		eventfd_signal(ft->eventfd);
+}
+
+/* Store what did not fit before. */
+static void asys_flush(struct fibril_task *ft)
+{
+	struct fibril *f;
+
+	while ((f = list_first_entry_or_null(&ft->overflow, struct fibril, node))) {
+		list_del_init(&f->node);
+		/* May sleep, and others may add to the list meanwhile. */
+		if (asys_post(ft, f)) {
+			list_add(&f->node, &ft->overflow);
+			return;
+		}
+		asys_put(ft, f);
+	}
+	if (ft->ring)
+		put_user(0, &ft->ring->flags);
 }
 
 /* What the entry code does for a call, and what it cannot do for this one. */
-static long asys_enter_work(unsigned long work, struct fibril *f)
+static noinline long asys_enter_work(unsigned long work, struct fibril *f)
 {
 	struct pt_regs *regs = fibril_regs(f);
 	struct seccomp_data sd = {
@@ -238,14 +428,36 @@ static long asys_enter_work(unsigned long work, struct fibril *f)
  * Submission
  */
 
+/*
+ * Get @f ready for call @nr, whose arguments are there: 0, or 1 if it is not to
+ * be made because f->result has been decided upon, or why it cannot be made.
+ */
+static __always_inline long asys_prepare(struct fibril *f, unsigned int nr)
+{
+	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
+	struct pt_regs *regs = fibril_regs(f);
+
+	if (unlikely(nr >= NR_syscalls)) {
+		f->result = 0;
+		return nr == ASYS_NOP ? 1 : -ENOSYS;
+	}
+	nr = array_index_nospec(nr, NR_syscalls);
+	f->nr = nr;
+	arch_fibril_set_nr(regs, nr);
+	if (unlikely(asys_table[nr] != ASYS_ALLOWED) &&
+	    !asys_check_args(nr, regs))
+		return -EOPNOTSUPP;
+	if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
+		return asys_enter_work(work, f);
+	return 0;
+}
+
 /* Returns 0 if the request was taken. */
 static long asys_submit_one(struct asys_input __user *ureq)
 {
-	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
 	u64 args[ASYS_MAX_ARGS] = { };
 	struct asys_input req;
 	struct fibril *f;
-	bool done;
 	long ret;
 
 	if (copy_from_user(&req, ureq, sizeof(req)))
@@ -257,31 +469,24 @@ static long asys_submit_one(struct asys_input __user *ureq)
 	if (copy_from_user(args, u64_to_user_ptr(req.args),
 			   req.nr_args * sizeof(args[0])))
 		return -EFAULT;
-	if (!asys_may_submit(array_index_nospec(req.syscall_nr, NR_syscalls),
-			     args))
-		return -EOPNOTSUPP;
 
-	f = fibril_alloc();
+	f = fibril_alloc(GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
 
-	f->nr = req.syscall_nr;
 	f->cookie = req.cookie;
-	f->since = jiffies;
-	f->fn = asys_run;
+	f->fn = NULL;
+	f->batch = NULL;
 	f->finish = asys_complete;
-	arch_fibril_set_args(fibril_regs(f), f->nr, args);
+	arch_fibril_set_args(fibril_regs(f), args);
 
-	ret = 0;
-	if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
-		ret = asys_enter_work(work, f);
+	ret = asys_prepare(f, req.syscall_nr);
 	if (unlikely(ret < 0)) {
 		fibril_free(f);
 		return ret;
 	}
 	/* Either a filter has answered, or we ask the kernel. */
-	done = ret > 0 || fibril_run(f);
-	if (!done)
+	if (!ret && !fibril_run(current->fibrils, f))
 		return 0;
 
 	if (req.flags & ASYS_F_REPORT && user_write_access_begin(ureq, sizeof(*ureq))) {
@@ -294,6 +499,7 @@ fault:
 		user_write_access_end();
 	}
 	asys_complete(f);
+	fibril_keep(f);
 	return 0;
 }
 
@@ -306,10 +512,9 @@ fault:
  * fibril, and the next one is made.  Each has exactly one completion, unless
  * %ASYS_F_REPORT says otherwise, which asys_await_completion() returns.
  *
- * A request that cannot be taken ends the batch.
+ * A request that cannot be taken ends the batch, and so does a signal.
  *
  * Return: how many requests were taken, or why the first one was not:
- *
  * * -EPERM: the system administrator has switched the facility off
  * * -EFAULT: @requests, or the arguments, cannot be read
  * * -EINVAL: unknown flags, or more than 6 arguments
@@ -336,7 +541,7 @@ SYSCALL_DEFINE2(asys_submit, struct asys_input __user *, requests,
 	ret = fibril_attach();
 	if (ret)
 		return ret;
-	fibril_begin();
+	fibril_begin(current->fibrils);
 
 	for (i = 0; i < nr_requests; i++) {
 		ret = asys_submit_one(&requests[i]);
@@ -356,24 +561,35 @@ SYSCALL_DEFINE2(asys_submit, struct asys_input __user *, requests,
  * Completion
  */
 
-/* Sleep until there are @nr results, or none can come any more. */
-static long asys_wait(struct fibril_task *ft, unsigned int nr)
+/*
+ * Sleep until @nr more calls have finished, or none can any more: 0, -ETIME or
+ * -ERESTARTSYS.
+ */
+static long asys_wait(struct fibril_task *ft, unsigned int nr, ktime_t *until)
 {
 	long ret = 0;
 
-	ft->wait_done = nr;
+	ft->wait_left = nr;
+	ft->waiting = true;
 	for (;;) {
 		set_current_state(TASK_INTERRUPTIBLE);
-		if (ft->nr_done >= nr || !current->fibrils_in_flight)
+		if (!ft->wait_left || !current->fibrils_in_flight)
 			break;
 		if (signal_pending(current)) {
 			ret = -ERESTARTSYS;
 			break;
 		}
-		schedule();
+		if (!until) {
+			schedule();
+		} else if (!schedule_hrtimeout_range(until, current->timer_slack_ns,
+						     HRTIMER_MODE_ABS)) {
+			ret = -ETIME;
+			break;
+		}
 	}
 	__set_current_state(TASK_RUNNING);
-	ft->wait_done = 0;
+	ft->waiting = false;
+	ft->wait_left = 0;
 	return ret;
 }
 
@@ -382,7 +598,6 @@ static long asys_wait(struct fibril_task *ft, unsigned int nr)
  * @comp: where to store its result
  *
  * Return: 0, or
- *
  * * -ENODATA: no call is in flight, and no result is left
  * * -EINTR: a signal came first; the wait is restarted under SA_RESTART
  * * -EFAULT: @comp cannot be written; the result is kept
@@ -396,14 +611,12 @@ SYSCALL_DEFINE1(asys_await_completion, struct asys_completion __user *, comp)
 
 	if (!ft)
 		return -ENODATA;
-	if (list_empty(&ft->done)) {
+	while (list_empty(&ft->done)) {
 		if (!current->fibrils_in_flight)
 			return -ENODATA;
-		ret = asys_wait(ft, 1);
+		ret = asys_wait(ft, 1, NULL);
 		if (ret)
 			return ret;
-		if (list_empty(&ft->done))
-			return -ENODATA;
 	}
 
 	f = list_first_entry(&ft->done, struct fibril, node);
@@ -412,10 +625,584 @@ SYSCALL_DEFINE1(asys_await_completion, struct asys_completion __user *, comp)
 	if (copy_to_user(comp, &c, sizeof(c)))
 		return -EFAULT;
 	list_del(&f->node);
-	ft->nr_done--;
 	fibril_free(f);
 	fibril_trim();
 	return 0;
+}
+
+/*
+ * The ring
+ */
+
+/* The first word of a request. */
+union asys_head {
+	struct {
+		u16	nr;
+		u8	flags;
+		u8	use;
+		u32	timeout;
+	};
+	u64		word;
+};
+
+/* The calls of a chain, on their fibril. */
+static void asys_run_chain(struct fibril *f)
+{
+	struct fibril_task *ft = current->fibrils;
+	struct asys_chain *chain = f->chain;
+	struct pt_regs *regs = fibril_regs(f);
+	long ret = 0;
+	u32 i;
+
+	for (i = 0; i < chain->nr; i++) {
+		struct asys_request *req = &chain->request[i];
+
+		if (ret >= 0) {
+			if (req->use)
+				req->args[req->use & 7] = chain->result[i - (req->use >> 3)];
+			arch_fibril_set_args(regs, req->args);
+			f->cookie = req->cookie;
+			ret = asys_prepare(f, req->nr);
+			if (!ret)
+				asys_run(f);
+			if (ret >= 0)
+				ret = f->result;
+			chain->result[i] = ret;
+		} else {
+			chain->result[i] = -ECANCELED;
+		}
+		chain->done = i + 1;
+		/* The last ones are stored when the chain has finished. */
+		if (f->detached && i + 1 < chain->nr && !asys_post(ft, f) &&
+		    ft->waiting && !ft->wait_left)
+			wake_up_context(current, TASK_NORMAL,
+					FIBRIL_REF(FIBRIL_HOME));
+	}
+}
+
+/* Arguments are looked at when they are known: see asys_prepare(). */
+static long asys_may_be_linked(unsigned int nr)
+{
+	if (nr == ASYS_NOP)
+		return 0;
+	if (nr >= NR_syscalls)
+		return -ENOSYS;
+	if (asys_table[array_index_nospec(nr, NR_syscalls)] <= ASYS_REFUSED)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* Get the chain that begins at @ureq: how many requests it has. */
+static long asys_get_chain(struct fibril_task *ft, struct fibril *f,
+			   const struct asys_request __user *ureq,
+			   unsigned long nr)
+{
+	struct asys_chain *chain = ft->spare_chain;
+	struct asys_request *req;
+	unsigned long i = 0;
+	long ret;
+
+	if (!chain) {
+		chain = kmalloc(sizeof(*chain), GFP_KERNEL_ACCOUNT);
+		if (!chain)
+			return -ENOMEM;
+	}
+	ft->spare_chain = NULL;
+	f->chain = chain;
+	do {
+		req = &chain->request[i];
+		if (copy_from_user(req, &ureq[i], sizeof(*req)))
+			return -EFAULT;
+		if (req->flags & ~ASYS_R_LINK || (i && req->timeout))
+			return -EINVAL;
+		if (req->use && ((req->use & 7) >= ASYS_MAX_ARGS ||
+				 !(req->use >> 3) || req->use >> 3 > i))
+			return -EINVAL;
+		ret = asys_may_be_linked(req->nr);
+		if (ret)
+			return ret;
+		i++;
+	} while (req->flags & ASYS_R_LINK && i < nr && i < ASYS_CHAIN_MAX);
+	/* The last one is linked to nothing. */
+	if (req->flags & ASYS_R_LINK)
+		return -EINVAL;
+	chain->nr = i;
+	chain->done = 0;
+	chain->posted = 0;
+	return i;
+}
+
+/* Something for home to do between two requests? */
+#define ASYS_TIF_WORK	(_TIF_NEED_RESCHED | _TIF_NOTIFY_RESUME | \
+			 _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+
+/* Why a fibril that takes the requests of a batch gives back to home. */
+enum asys_why {
+	/* home has something to do, or there are no more requests */
+	ASYS_WHY_WORK,
+	/* the next request cannot be taken: asys_batch::error */
+	ASYS_WHY_ERROR,
+	/* the next request is not in memory */
+	ASYS_WHY_FAULT,
+	/* the next request begins a chain */
+	ASYS_WHY_CHAIN,
+	/* the completion of the last one does not fit into the ring */
+	ASYS_WHY_POST,
+};
+
+/*
+ * What home and the fibrils that run its batch have in common.  A fibril looks
+ * at it until it sleeps; from then on home goes on.
+ */
+struct asys_batch {
+	struct fibril_task *ft;
+	const struct asys_request __user *req;
+	/* the next one, and how many there are */
+	unsigned long i, nr;
+	u32 timeout;
+	enum asys_why why;
+	long error;
+};
+
+/*
+ * Take requests, and make the calls, one after the other.  This is the fast
+ * path, on a fibril: as long as no call sleeps, one stack switch serves the
+ * batch, and what a call costs is what is in this loop.  It must not sleep
+ * anywhere else, for @b would be home's then.
+ */
+static __always_inline void asys_run_batch(struct fibril *f,
+					   struct asys_batch *b)
+{
+	struct thread_info *ti = current_thread_info();
+	struct pt_regs *regs = fibril_regs(f);
+	struct fibril_task *ft = b->ft;
+	union asys_head head;
+	long ret;
+
+	do {
+		const struct asys_request __user *req = &b->req[b->i];
+
+		b->why = ASYS_WHY_FAULT;
+		if (unlikely(!user_read_access_begin(req, sizeof(*req))))
+			return;
+		pagefault_disable();
+		ret = arch_fibril_get_request(regs, &head.word, &f->cookie, req);
+		pagefault_enable();
+		user_read_access_end();
+		if (unlikely(ret))
+			return;
+
+		b->why = ASYS_WHY_CHAIN;
+		if (unlikely(head.flags | head.use))
+			return;
+		ret = asys_prepare(f, head.nr);
+		if (unlikely(ret < 0)) {
+			b->why = ASYS_WHY_ERROR;
+			b->error = ret;
+			return;
+		}
+
+		b->timeout = head.timeout;
+		b->i++;
+		if (likely(!ret))
+			asys_run(f);
+		/* From here on, it may be on its own. */
+		if (unlikely(f->works || f->detached))
+			fibril_done(f);
+
+		b->why = ASYS_WHY_POST;
+		if (unlikely(asys_ring_store(ft, f->cookie, f->result)))
+			return;
+		fibril_renew(f);
+		WRITE_ONCE(ti->fibril, f->id);
+		b->why = ASYS_WHY_WORK;
+	} while (b->i < b->nr &&
+		 likely(!(READ_ONCE(ti->flags) & ASYS_TIF_WORK)));
+}
+
+asmlinkage __visible void fibril_main(struct fibril *f)
+{
+	if (likely(f->batch))
+		asys_run_batch(f, f->batch);
+	else if (f->fn)
+		f->fn(f);
+	else
+		asys_run(f);
+	if (unlikely(f->works || f->detached))
+		fibril_done(f);
+}
+
+/* Get a fibril for the calls of a batch. */
+static struct fibril *asys_get_fibril(gfp_t gfp)
+{
+	struct fibril *f = fibril_alloc(gfp);
+
+	if (IS_ERR(f)) {
+		/* We might have slept for it. */
+		if (f == ERR_PTR(-ENOMEM) && !gfpflags_allow_blocking(gfp))
+			f = ERR_PTR(-EAGAIN);
+		return f;
+	}
+	f->fn = NULL;
+	f->finish = asys_finish;
+	f->chain = NULL;
+	return f;
+}
+
+/* Run the chain that is next; true: @f has finished. */
+static bool asys_take_chain(struct asys_batch *b, struct fibril *f)
+{
+	struct fibril_task *ft = b->ft;
+	long n = asys_get_chain(ft, f, &b->req[b->i], b->nr - b->i);
+	bool done;
+
+	if (n < 0) {
+		b->why = ASYS_WHY_ERROR;
+		b->error = n;
+		return true;
+	}
+	b->i += n;
+	b->timeout = f->chain->request[0].timeout;
+	b->why = ASYS_WHY_POST;
+	f->batch = NULL;
+	f->fn = asys_run_chain;
+	done = fibril_run(ft, f);
+	if (done)
+		f->fn = NULL;
+	return done;
+}
+
+/* Take requests until one cannot be taken, or a signal comes. */
+static void asys_take(struct asys_batch *b, gfp_t gfp)
+{
+	struct fibril_task *ft = b->ft;
+	struct fibril *f = NULL;
+	bool done;
+
+	do {
+		if (!f) {
+			f = asys_get_fibril(gfp);
+			if (IS_ERR(f)) {
+				b->error = PTR_ERR(f);
+				return;
+			}
+		}
+		f->batch = b;
+		done = fibril_run(ft, f);
+		if (done && b->why == ASYS_WHY_CHAIN)
+			done = asys_take_chain(b, f);
+		if (!done) {
+			/* It sleeps. */
+			if (b->timeout)
+				fibril_set_deadline(f, ktime_add_us(ktime_get(), b->timeout));
+			f = NULL;
+		} else if (b->why == ASYS_WHY_POST) {
+			if (asys_post(ft, f)) {
+				asys_overflow(ft, f);
+				fibril_keep(f);
+				f = NULL;
+			} else {
+				if (f->chain)
+					asys_free_chain(ft, f);
+				fibril_renew(f);
+			}
+		} else if (b->why == ASYS_WHY_FAULT) {
+			b->error = -EFAULT;
+			if (fault_in_readable((const char __user *)&b->req[b->i],
+					      sizeof(*b->req)))
+				break;
+			b->error = 0;
+		} else if (b->why == ASYS_WHY_ERROR) {
+			break;
+		}
+		cond_resched();
+	} while (b->i < b->nr && !signal_pending(current));
+
+	if (f) {
+		if (f->chain)
+			asys_free_chain(ft, f);
+		fibril_free(f);
+	}
+}
+
+static long asys_take_all(struct fibril_task *ft,
+			  const struct asys_request __user *requests,
+			  unsigned long nr, unsigned int flags)
+{
+	gfp_t gfp = flags & ASYS_ENTER_ATOMIC ? 0 :
+		    flags & ASYS_ENTER_NONBLOCK ? GFP_NOWAIT | __GFP_ACCOUNT :
+		    GFP_KERNEL_ACCOUNT;
+	struct asys_batch b = {
+		.ft = ft,
+		.req = requests,
+		.nr = nr,
+	};
+	struct blk_plug plug;
+
+	blk_start_plug(&plug);
+	fibril_begin(ft);
+	asys_take(&b, gfp);
+	blk_finish_plug(&plug);
+	fibril_trim();
+	return b.i ?: b.error;
+}
+
+/* Wait until there are @min completions in the ring: 0, -ETIME or -EINTR. */
+static long asys_wait_ring(struct fibril_task *ft, u32 min,
+			   struct asys_wait *wait)
+{
+	ktime_t until = ktime_add_safe(ktime_get(), ns_to_ktime(wait->timeout));
+	u32 head, there;
+	long ret = 0;
+
+	if (wait->sigmask) {
+		ret = set_user_sigmask(u64_to_user_ptr(wait->sigmask),
+				       wait->sigsetsize);
+		if (ret)
+			return ret;
+	}
+	for (;;) {
+		if (!list_empty(&ft->overflow))
+			asys_flush(ft);
+		if (get_user(head, &ft->ring->head)) {
+			ret = -EFAULT;
+			break;
+		}
+		there = ft->ring_tail - head;
+		/* Nor will there be more before the program makes room. */
+		if (there >= min || !list_empty(&ft->overflow) ||
+		    !current->fibrils_in_flight)
+			break;
+		ret = asys_wait(ft, min - there, wait->timeout ? &until : NULL);
+		if (ret)
+			break;
+	}
+	if (ret == -ERESTARTSYS)
+		ret = -EINTR;
+	restore_saved_sigmask_unless(ret == -EINTR);
+	return ret;
+}
+
+/**
+ * sys_asys_enter - make system calls, and wait for some to finish
+ * @requests: array of requests
+ * @nr_requests: how many there are
+ * @min_complete: wait until so many completions are in the ring, or no call is
+ *	in flight; 0: do not wait
+ * @flags: ASYS_ENTER_*
+ * @wait: how to wait; may be %NULL
+ * @size: size of *@wait
+ *
+ * Completions go to the ring that asys_control() has set.  A request that cannot
+ * be taken ends the batch.
+ *
+ * Return: how many requests were taken; if that is 0 and some were given, why
+ * the first one was not, as with asys_submit(); if none was given, how the wait
+ * ended:
+ * * 0: there are @min_complete completions, or no call is in flight, or
+ *   the ring is full
+ * * -ETIME: the time is over
+ * * -EINTR: a signal came first
+ *
+ * and, in addition to those of asys_submit():
+ *
+ * * -ENXIO: there is no ring
+ * * -EINVAL: unknown flags; a bad chain; a bad @wait or mask
+ * * -E2BIG: @wait has members that this kernel does not know, not 0
+ * * -EAGAIN: with %ASYS_ENTER_NONBLOCK or %ASYS_ENTER_ATOMIC, the call needs
+ *   memory that is not there
+ */
+SYSCALL_DEFINE6(asys_enter, const struct asys_request __user *, requests,
+		unsigned int, nr_requests, unsigned int, min_complete,
+		unsigned int, flags, const struct asys_wait __user *, wait,
+		size_t, size)
+{
+	struct fibril_task *ft = current->fibrils;
+	struct asys_wait w = { };
+	long taken = 0, ret;
+
+	if (READ_ONCE(sysctl_asys_disabled))
+		return -EPERM;
+	if (unlikely(flags & ~(ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC)))
+		return -EINVAL;
+	if (unlikely(!ft || !ft->ring))
+		return -ENXIO;
+	if (wait) {
+		if (size < ASYS_WAIT_SIZE_VER0 || size > PAGE_SIZE)
+			return -EINVAL;
+		ret = copy_struct_from_user(&w, sizeof(w), wait, size);
+		if (ret)
+			return ret;
+		if (w.timeout > KTIME_MAX)
+			return -EINVAL;
+	}
+
+	if (unlikely(!list_empty(&ft->overflow)))
+		asys_flush(ft);
+	if (nr_requests) {
+		taken = asys_take_all(ft, requests, nr_requests, flags);
+		if (taken < 0)
+			return taken;
+	}
+	if (!min_complete)
+		return taken;
+	ret = asys_wait_ring(ft, min_complete, &w);
+	return taken ?: ret;
+}
+
+static long asys_set_ring(const struct asys_ring_setup *setup)
+{
+	struct asys_ring __user *ring = u64_to_user_ptr(setup->ring);
+	struct fibril_task *ft;
+	u32 tail;
+	long ret;
+
+	if (setup->flags)
+		return -EINVAL;
+	if (ring && (!is_power_of_2(setup->entries) ||
+		     setup->entries > ASYS_RING_MAX ||
+		     !IS_ALIGNED(setup->ring, 8)))
+		return -EINVAL;
+	if (ring && !access_ok(ring, struct_size(ring, completions, setup->entries)))
+		return -EFAULT;
+	if (ring && get_user(tail, &ring->tail))
+		return -EFAULT;
+	ret = fibril_attach();
+	if (ret)
+		return ret;
+	ft = current->fibrils;
+	ft->ring = ring;
+	ft->ring_mask = setup->entries - 1;
+	ft->ring_tail = ring ? tail : 0;
+	return 0;
+}
+
+static long asys_set_eventfd(int fd)
+{
+	struct eventfd_ctx *ctx = NULL;
+	struct fibril_task *ft;
+	long ret;
+
+	if (fd != -1) {
+		ctx = eventfd_ctx_fdget(fd);
+		if (IS_ERR(ctx))
+			return PTR_ERR(ctx);
+	}
+	ret = fibril_attach();
+	if (ret) {
+		if (ctx)
+			eventfd_ctx_put(ctx);
+		return ret;
+	}
+	ft = current->fibrils;
+	swap(ft->eventfd, ctx);
+	if (ctx)
+		eventfd_ctx_put(ctx);
+	return 0;
+}
+
+/*
+ * Cancel calls that sleep.  Home does this, and so no fibril runs: each either
+ * has finished, and is not in flight, or sleeps.  Who else may wake it, for
+ * what it waits for or because it is late, does so under pi_lock, before us or
+ * after us; it ends once in either case.
+ */
+static long asys_cancel(const u64 *cookie)
+{
+	struct fibril_task *ft = current->fibrils;
+	long ret = cookie ? -ENOENT : 0;
+	struct fibril *f;
+	bool woken;
+
+	if (!ft)
+		return ret;
+	list_for_each_entry(f, &ft->flight, flight) {
+		if (cookie && f->cookie != *cookie)
+			continue;
+		woken = fibril_cancel(f, FIBRIL_KILL);
+		if (cookie)
+			return woken ? 0 : -EALREADY;
+		ret++;
+	}
+	return ret;
+}
+
+/**
+ * sys_asys_control - set up, cancel, ask
+ * @op: ASYS_CTL_*
+ * @arg: its argument
+ * @size: size of *@arg
+ *
+ * Return: 0; for %ASYS_CTL_CANCEL_ALL, how many calls were told to end; or
+ * * -EINVAL: unknown operation, or flags; bad size; a ring whose number of
+ *   entries is not a power of 2, or too large, or that is not aligned
+ * * -EFAULT: @arg, or the ring, cannot be accessed
+ * * -ENOMEM: out of memory
+ * * -EBADF: not an open file, for %ASYS_CTL_EVENTFD
+ * * -ENOENT: %ASYS_CTL_CANCEL: no call with this cookie is in flight
+ * * -EALREADY: %ASYS_CTL_CANCEL: it cannot be interrupted now; it will be
+ *   when that changes, if it has not finished by then
+ */
+SYSCALL_DEFINE3(asys_control, unsigned int, op, void __user *, arg,
+		size_t, size)
+{
+	struct asys_ring_setup setup;
+	struct asys_info info;
+	s32 fd;
+	u64 cookie;
+	long ret;
+
+	switch (op) {
+	case ASYS_CTL_RING:
+		if (size < sizeof(setup) || size > PAGE_SIZE)
+			return -EINVAL;
+		ret = copy_struct_from_user(&setup, sizeof(setup), arg, size);
+		return ret ?: asys_set_ring(&setup);
+	case ASYS_CTL_EVENTFD:
+		if (size != sizeof(fd))
+			return -EINVAL;
+		if (get_user(fd, (s32 __user *)arg))
+			return -EFAULT;
+		return asys_set_eventfd(fd);
+	case ASYS_CTL_CANCEL:
+		if (size != sizeof(cookie))
+			return -EINVAL;
+		if (copy_from_user(&cookie, arg, sizeof(cookie)))
+			return -EFAULT;
+		return asys_cancel(&cookie);
+	case ASYS_CTL_CANCEL_ALL:
+		if (arg || size)
+			return -EINVAL;
+		return asys_cancel(NULL);
+	case ASYS_CTL_INFO:
+		memset(&info, 0, sizeof(info));
+		info.request_flags = ASYS_R_LINK;
+		info.enter_flags = ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC;
+		info.controls = (1U << (ASYS_CTL_INFO + 1)) - 1;
+		info.chain_max = ASYS_CHAIN_MAX;
+		info.fibrils_max = READ_ONCE(sysctl_fibrils_per_task);
+		info.in_flight = current->fibrils_in_flight;
+		if (copy_to_user(arg, &info, min(size, sizeof(info))) ||
+		    (size > sizeof(info) &&
+		     clear_user(arg + sizeof(info), size - sizeof(info))))
+			return -EFAULT;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+/* The task has no calls in flight any more. */
+void asys_exit(struct fibril_task *ft)
+{
+	struct fibril *f;
+
+	list_for_each_entry(f, &ft->overflow, node) {
+		kfree(f->chain);
+		f->chain = NULL;
+	}
+	kfree(ft->spare_chain);
+	if (ft->eventfd)
+		eventfd_ctx_put(ft->eventfd);
 }
 
 static struct ctl_table asys_sysctls[] = {
@@ -529,17 +1316,17 @@ static void asys_force_done(struct fibril *f)
 }
 
 /* These look at a signal mask, which is home's. */
-static bool asys_force_mask(unsigned int nr, const u64 *args)
+static bool asys_force_mask(unsigned int nr, const struct pt_regs *regs)
 {
 	switch (nr) {
 	case __NR_ppoll:
-		return args[3];
+		return regs->r10;
 	case __NR_pselect6:
 	case __NR_io_pgetevents:
-		return args[5];
+		return regs->r9;
 	case __NR_epoll_pwait:
 	case __NR_epoll_pwait2:
-		return args[4];
+		return regs->r8;
 	}
 	return false;
 }
@@ -568,27 +1355,26 @@ static void asys_force_wait(struct fibril_task *ft, struct fibril *f)
 
 long asys_force_syscall(const struct pt_regs *regs, unsigned int nr)
 {
-	u64 args[ASYS_MAX_ARGS] = {
-		regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9,
-	};
 	struct fibril *f;
 	long ret;
 
-	if (!asys_may_submit(nr, args) || asys_force_mask(nr, args) ||
+	if ((asys_table[nr] != ASYS_ALLOWED && !asys_check_args(nr, regs)) ||
+	    asys_force_mask(nr, regs) ||
 	    fibril_attach())
 		return x64_sys_call(regs, nr);
-	f = fibril_alloc();
+	f = fibril_alloc(GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(f))
 		return x64_sys_call(regs, nr);
 
 	f->nr = nr;
 	f->cookie = 0;
-	f->since = jiffies;
 	f->fn = asys_force_run;
+	f->batch = NULL;
 	f->finish = asys_force_done;
-	arch_fibril_set_args(fibril_regs(f), nr, args);
-	fibril_begin();
-	if (!fibril_run(f))
+	arch_fibril_copy_args(fibril_regs(f), regs);
+	arch_fibril_set_nr(fibril_regs(f), nr);
+	fibril_begin(current->fibrils);
+	if (!fibril_run(current->fibrils, f))
 		asys_force_wait(current->fibrils, f);
 	/* After an oops its stack is not to be used again. */
 	if (unlikely(f->dead))

@@ -10,7 +10,7 @@
  * while another one runs, a fibril may do while home runs.
  *
  *   ASYS_ALLOW(nr, name)           may be submitted
- *   ASYS_CHECK(nr, name, check)    may be, if asys_check_<check>(args) returns 0;
+ *   ASYS_CHECK(nr, name, check)    may be, if asys_check_<check>() says so;
  *                                  it looks at argument registers, never at
  *                                  user memory
  *   ASYS_REFUSE(nr, name, REASON)  may not
@@ -655,6 +655,8 @@ ASYS_ALLOW(462, mseal)
 
 ASYS_REFUSE(480, asys_submit, SELF)
 ASYS_REFUSE(481, asys_await_completion, SELF)
+ASYS_REFUSE(482, asys_enter, SELF)
+ASYS_REFUSE(483, asys_control, SELF)
 
 #undef ASYS_ALLOW
 #undef ASYS_CHECK

@@ -71,12 +71,9 @@
 DEFINE_STATIC_KEY_FALSE(fibrils_used);
 EXPORT_SYMBOL(fibrils_used);
 
-/* Stacks that a task keeps when no call needs them. */
+/* Stacks, and fibrils without, that a task keeps when no call needs them. */
 #define FIBRIL_STACKS_KEPT	64
-
-/* An id is a slot, and above it a count of the uses of the slot. */
-#define FIBRIL_SLOT_BITS	17
-#define FIBRIL_SLOT_MASK	((1U << FIBRIL_SLOT_BITS) - 1)
+#define FIBRILS_KEPT		1024
 
 unsigned int sysctl_fibrils_per_task __read_mostly = 16384;
 unsigned int sysctl_fibrils_per_user __read_mostly = 65536;
@@ -118,29 +115,6 @@ static __always_inline void fibril_restore(struct task_struct *tsk,
 	tsk->lockdep_depth = s->lockdep_depth;
 	memcpy(tsk->held_locks, s->held_locks,
 	       s->lockdep_depth * sizeof(s->held_locks[0]));
-#endif
-}
-
-/* Returns that are hooked belong to the stack that they are on. */
-static void fibril_hide_hooks(struct task_struct *tsk, struct fibril_state *s)
-{
-#ifdef CONFIG_KRETPROBES
-	s->kretprobe_instances = tsk->kretprobe_instances;
-	tsk->kretprobe_instances.first = NULL;
-#endif
-#ifdef CONFIG_RETHOOK
-	s->rethooks = tsk->rethooks;
-	tsk->rethooks.first = NULL;
-#endif
-}
-
-static void fibril_show_hooks(struct task_struct *tsk, struct fibril_state *s)
-{
-#ifdef CONFIG_KRETPROBES
-	tsk->kretprobe_instances = s->kretprobe_instances;
-#endif
-#ifdef CONFIG_RETHOOK
-	tsk->rethooks = s->rethooks;
 #endif
 }
 
@@ -354,6 +328,18 @@ static struct fibril *__sched fibril_pick(struct task_struct *tsk,
 	return next;
 }
 
+/* Back to the pool; above the word that tells an overflow, it is not in use. */
+static void fibril_put_stack(struct fibril_task *ft, struct fibril *f)
+{
+	if (!f->stack)
+		return;
+	kasan_unpoison_range(f->stack, THREAD_SIZE);
+	*(void **)(f->stack + sizeof(unsigned long)) = ft->stacks;
+	ft->stacks = f->stack;
+	ft->nr_stacks++;
+	f->stack = NULL;
+}
+
 /* The one that was switched away from has finished: keep its stack. */
 static void fibril_finish_switch(struct fibril_task *ft)
 {
@@ -362,11 +348,7 @@ static void fibril_finish_switch(struct fibril_task *ft)
 	if (likely(!f))
 		return;
 	ft->zombie = NULL;
-	kasan_unpoison_range(f->stack, THREAD_SIZE);
-	*(void **)(f->stack + sizeof(unsigned long)) = ft->stacks;
-	ft->stacks = f->stack;
-	ft->nr_stacks++;
-	f->stack = NULL;
+	fibril_put_stack(ft, f);
 	put_cred(f->base_cred);
 	f->base_cred = NULL;
 }
@@ -437,6 +419,7 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 	lockdep_assert_held(&tsk->pi_lock);
 
 	f->detached = true;
+	f->since = jiffies;
 	f->base_cred = get_cred(rcu_dereference_protected(home->saved.cred, 1));
 	list_add_tail(&f->flight, &ft->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight + 1);
@@ -534,7 +517,11 @@ void __sched __fibril_yield(void)
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		return;
 	}
-	fibril_enqueue(tsk, ft, ft->running);
+	/* Home needs no reminder: it is on its way. */
+	ft->running->queued = true;
+	list_add_tail(&ft->running->node, &ft->runq);
+	if (ft->running != &ft->home)
+		set_notify_resume(tsk);
 	fibril_park(tsk, ft, READ_ONCE(tsk->__state));
 }
 
@@ -588,10 +575,11 @@ static void __noreturn fibril_leave(struct task_struct *tsk,
 	ft->running = NULL;
 	list_del_init(&f->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight - 1);
+	if (!RB_EMPTY_NODE(&f->deadline.node))
+		timerqueue_del(&ft->deadlines, &f->deadline);
 	if (ft->exiting ? !tsk->fibrils_in_flight :
 	    ft->wait_for == f ||
-	    (ft->wait_done && (ft->nr_done >= ft->wait_done ||
-			       !tsk->fibrils_in_flight)))
+	    (ft->waiting && (!ft->wait_left || !tsk->fibrils_in_flight)))
 		fibril_wake_one(tsk, ft, &ft->home, TASK_NORMAL);
 
 	next = fibril_pick(tsk, ft);
@@ -625,77 +613,41 @@ static void __noreturn fibril_end(struct task_struct *tsk,
 	fibril_leave(tsk, ft, f);
 }
 
-/* Called by arch_fibril_call(), on the stack of @f. */
-asmlinkage __visible void fibril_main(struct fibril *f)
+/**
+ * fibril_done() - a fibril has made its call
+ * @f: the fibril, which runs
+ *
+ * Returns if @f has not slept, to the one who started it.
+ */
+void fibril_done(struct fibril *f)
 {
 	struct task_struct *tsk = current;
 
-	f->fn(f);
-
 	/* Files that the call has closed are closed when it has finished. */
-	while (unlikely(f->works)) {
+	while (f->works) {
 		struct callback_head *work = f->works;
 
 		f->works = work->next;
 		work->func(work);
 	}
 
-	if (unlikely(f->detached))
+	if (f->detached)
 		fibril_end(tsk, tsk->fibrils, f);
 }
 
-/**
- * fibril_begin() - begin to start fibrils, in a system call of home
- *
- * What was saved of home before is out of date: it has been in user mode.
- */
-void fibril_begin(void)
+/* Keep what home gets back when a fibril of this batch sleeps. */
+void fibril_save_home(struct fibril_task *ft)
 {
-	current->fibrils->begun = false;
+	fibril_save(current, &ft->home.saved);
+	ft->begun = true;
 }
 
-/**
- * fibril_run() - run a fibril until it sleeps or has finished
- * @f: the fibril, with its function set
- *
- * Context: home, after fibril_begin(), with nothing on its mind that
- * FIBRIL_STATE is about, other than a plug.
- * Return: %true if @f has finished.  Otherwise it goes on by itself, and calls
- * its finish function in the end; the caller must not touch it any more.
- */
-bool fibril_run(struct fibril *f)
+/* The end of fibril_switch(), for one who comes from arch_fibril_switch(). */
+void fibril_switched(struct fibril_task *ft)
 {
-	struct task_struct *tsk = current;
-	struct fibril_task *ft = tsk->fibrils;
-	struct thread_info *ti = current_thread_info();
-
-	/*
-	 * What home gets back if @f sleeps.  It is the same for all fibrils of
-	 * a batch, unless home sleeps in between.
-	 */
-	if (unlikely(!ft->begun)) {
-		fibril_save(tsk, &ft->home.saved);
-		ft->begun = true;
-	}
-	fibril_hide_hooks(tsk, &ft->home.saved);
-
-	WRITE_ONCE(ft->running, f);
-	tsk->fibril_stack = (unsigned long)f->stack;
-	WRITE_ONCE(ti->fibril, f->id);
-
-	if (likely(!arch_fibril_call(&ft->home.sp, &f->sp, f))) {
-		WRITE_ONCE(ti->fibril, FIBRIL_HOME);
-		tsk->fibril_stack = 0;
-		WRITE_ONCE(ft->running, &ft->home);
-		fibril_show_hooks(tsk, &ft->home.saved);
-		return true;
-	}
-
-	/* From arch_fibril_switch(), as at the end of fibril_switch(). */
 	fibril_finish_switch(ft);
 	local_irq_enable();
 	preempt_check_resched();
-	return false;
 }
 
 bool __fibril_task_work_add(struct callback_head *work)
@@ -811,6 +763,58 @@ bool fibril_cancel(struct fibril *f, enum fibril_cancel how)
 }
 
 /*
+ * Cancel what is late; interrupt context.  The timer is started under pi_lock,
+ * so that it is for the first deadline whoever starts it last.
+ */
+static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
+{
+	struct fibril_task *ft = container_of(timer, struct fibril_task, timer);
+	struct task_struct *tsk = ft->task;
+	struct timerqueue_node *node;
+	struct fibril *f;
+	unsigned long flags;
+	fibril_ref_t ref;
+
+	raw_spin_lock_irqsave(&tsk->pi_lock, flags);
+	while ((node = timerqueue_getnext(&ft->deadlines))) {
+		if (node->expires > ktime_get())
+			break;
+		timerqueue_del(&ft->deadlines, node);
+		f = container_of(node, struct fibril, deadline);
+		f->timed_out = true;
+		WRITE_ONCE(f->cancel, FIBRIL_KILL);
+		/* Without the lock, it may finish before we wake it. */
+		ref = FIBRIL_REF(f->id);
+		raw_spin_unlock_irqrestore(&tsk->pi_lock, flags);
+		wake_up_context(tsk, TASK_INTERRUPTIBLE | TASK_WAKEKILL, ref);
+		raw_spin_lock_irqsave(&tsk->pi_lock, flags);
+	}
+	if (node)
+		hrtimer_start(timer, node->expires, HRTIMER_MODE_ABS);
+	raw_spin_unlock_irqrestore(&tsk->pi_lock, flags);
+	return HRTIMER_NORESTART;
+}
+
+/**
+ * fibril_set_deadline() - cancel a fibril when it is late
+ * @f: the fibril, which has just slept for the first time
+ * @when: CLOCK_MONOTONIC
+ *
+ * Context: home, before it sleeps again.
+ */
+void fibril_set_deadline(struct fibril *f, ktime_t when)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+
+	f->deadline.expires = when;
+	raw_spin_lock_irq(&tsk->pi_lock);
+	if (timerqueue_add(&ft->deadlines, &f->deadline))
+		hrtimer_start(&ft->timer, when, HRTIMER_MODE_ABS);
+	raw_spin_unlock_irq(&tsk->pi_lock);
+}
+
+/*
  * Allocation
  */
 
@@ -824,7 +828,7 @@ static void fibril_stack_account(void *stack, int sign)
 				      sign * (int)(PAGE_SIZE / 1024));
 }
 
-static void *fibril_stack_alloc(struct fibril_task *ft)
+static void *fibril_stack_alloc(struct fibril_task *ft, gfp_t gfp)
 {
 	void *stack = ft->stacks;
 
@@ -835,8 +839,7 @@ static void *fibril_stack_alloc(struct fibril_task *ft)
 	}
 
 	stack = __vmalloc_node(THREAD_SIZE, THREAD_ALIGN,
-			       GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN,
-			       NUMA_NO_NODE,
+			       gfp | __GFP_ZERO | __GFP_NOWARN, NUMA_NO_NODE,
 			       __builtin_return_address(0));
 	if (stack) {
 		*(unsigned long *)stack = STACK_END_MAGIC;
@@ -851,13 +854,13 @@ static void fibril_stack_free(void *stack)
 	vfree(stack);
 }
 
-static struct fibril *fibril_create(struct fibril_task *ft)
+static struct fibril *fibril_create(struct fibril_task *ft, gfp_t gfp)
 {
 	struct fibril **chunk, *f;
 	int slot, err = -EAGAIN;
 
 	if (ft->nr >= READ_ONCE(sysctl_fibrils_per_task) ||
-	    ft->nr >= FIBRIL_MAX - 2)
+	    ft->nr >= FIBRIL_MAX - 3)
 		return ERR_PTR(-EAGAIN);
 	if (atomic_long_inc_return(&ft->user->fibrils) >
 	    READ_ONCE(sysctl_fibrils_per_user))
@@ -865,25 +868,24 @@ static struct fibril *fibril_create(struct fibril_task *ft)
 
 	err = -ENOMEM;
 	/* 0 and 1 are FIBRIL_ANY and FIBRIL_HOME; the last is in FIBRIL_KICK. */
-	slot = ida_alloc_range(&ft->ids, FIBRIL_HOME + 1, FIBRIL_MAX - 2,
-			       GFP_KERNEL_ACCOUNT);
+	slot = ida_alloc_range(&ft->ids, FIBRIL_HOME + 1, FIBRIL_MAX - 2, gfp);
 	if (slot < 0)
 		goto uncount;
 	chunk = ft->chunks[slot / FIBRIL_CHUNK];
 	if (!chunk) {
-		chunk = kcalloc(FIBRIL_CHUNK, sizeof(*chunk),
-				GFP_KERNEL_ACCOUNT);
+		chunk = kcalloc(FIBRIL_CHUNK, sizeof(*chunk), gfp);
 		if (!chunk)
 			goto free_slot;
 		/* Who finds it finds it cleared: fibril_lookup() */
 		smp_store_release(&ft->chunks[slot / FIBRIL_CHUNK], chunk);
 	}
-	f = kzalloc(sizeof(*f), GFP_KERNEL_ACCOUNT);
+	f = kzalloc(sizeof(*f), gfp);
 	if (!f)
 		goto free_slot;
 	f->id = slot;
 	INIT_LIST_HEAD(&f->node);
 	INIT_LIST_HEAD(&f->flight);
+	timerqueue_init(&f->deadline);
 	/* The same, initialised */
 	smp_store_release(&chunk[slot % FIBRIL_CHUNK], f);
 	ft->nr++;
@@ -913,13 +915,14 @@ static void fibril_destroy(struct fibril_task *ft, struct fibril *f)
 
 /**
  * fibril_alloc() - get a fibril to run a call on
+ * @gfp: how to get memory; 0: not at all
  *
- * Context: home of a task to which fibrils are attached. May sleep.
+ * Context: home of a task to which fibrils are attached. May sleep if @gfp says so.
  * Return: the fibril, ready for fibril_run() but for its functions, or
  * * -EAGAIN: the task or the user has as many as it may have
  * * -ENOMEM: out of memory
  */
-struct fibril *fibril_alloc(void)
+struct fibril *fibril_alloc(gfp_t gfp)
 {
 	struct fibril_task *ft = current->fibrils;
 	struct fibril *f;
@@ -927,24 +930,35 @@ struct fibril *fibril_alloc(void)
 	f = list_first_entry_or_null(&ft->idle, struct fibril, node);
 	if (likely(f)) {
 		list_del_init(&f->node);
+		ft->nr_idle--;
 	} else {
-		f = fibril_create(ft);
+		f = gfp ? fibril_create(ft, gfp) : ERR_PTR(-ENOMEM);
 		if (IS_ERR(f))
 			return f;
 	}
 	if (unlikely(!f->stack)) {
-		f->stack = fibril_stack_alloc(ft);
+		if (gfp || ft->nr_stacks)
+			f->stack = fibril_stack_alloc(ft, gfp);
 		if (!f->stack) {
 			fibril_free(f);
 			return ERR_PTR(-ENOMEM);
 		}
 		f->sp = arch_fibril_init_stack(fibril_regs(f));
 	}
-	/* A new id: who still has the old one means another call. */
-	f->id += 1U << FIBRIL_SLOT_BITS;
+	fibril_renew(f);
 	f->cancel = FIBRIL_GO_ON;
+	f->timed_out = false;
 	f->detached = false;
 	return f;
+}
+
+/**
+ * fibril_keep() - a fibril has finished its call, but is not free yet
+ * @f: the fibril, whose stack is not in use
+ */
+void fibril_keep(struct fibril *f)
+{
+	fibril_put_stack(current->fibrils, f);
 }
 
 /**
@@ -953,7 +967,13 @@ struct fibril *fibril_alloc(void)
  */
 void fibril_free(struct fibril *f)
 {
-	list_add(&f->node, &current->fibrils->idle);
+	struct fibril_task *ft = current->fibrils;
+
+	/* One that is about to end runs on its stack still. */
+	if (ft->running != f)
+		fibril_put_stack(ft, f);
+	list_add(&f->node, &ft->idle);
+	ft->nr_idle++;
 }
 
 /**
@@ -964,9 +984,16 @@ void fibril_free(struct fibril *f)
 void fibril_trim(void)
 {
 	struct fibril_task *ft = current->fibrils;
+	struct fibril *f;
 
 	while (ft->nr_stacks > FIBRIL_STACKS_KEPT)
-		fibril_stack_free(fibril_stack_alloc(ft));
+		fibril_stack_free(fibril_stack_alloc(ft, 0));
+	while (ft->nr_idle > FIBRILS_KEPT) {
+		f = list_first_entry(&ft->idle, struct fibril, node);
+		list_del(&f->node);
+		ft->nr_idle--;
+		fibril_destroy(ft, f);
+	}
 }
 
 /**
@@ -992,7 +1019,12 @@ int fibril_attach(void)
 	INIT_LIST_HEAD(&ft->flight);
 	INIT_LIST_HEAD(&ft->done);
 	INIT_LIST_HEAD(&ft->idle);
+	INIT_LIST_HEAD(&ft->overflow);
 	ida_init(&ft->ids);
+	hrtimer_init(&ft->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
+	ft->timer.function = fibril_timeout;
+	timerqueue_init_head(&ft->deadlines);
+	ft->task = tsk;
 	ft->running = &ft->home;
 	ft->user = get_uid(current_user());
 
@@ -1051,11 +1083,15 @@ void __fibril_exit(void)
 	}
 	__set_current_state(TASK_RUNNING);
 
+	/* What the layer above has kept. */
+	asys_exit(ft);
+	list_splice_init(&ft->overflow, &ft->idle);
 	list_splice_init(&ft->done, &ft->idle);
 	list_for_each_entry_safe(f, tmp, &ft->idle, node)
 		fibril_destroy(ft, f);
 	while (ft->nr_stacks)
-		fibril_stack_free(fibril_stack_alloc(ft));
+		fibril_stack_free(fibril_stack_alloc(ft, 0));
+	hrtimer_cancel(&ft->timer);
 
 	scoped_guard(raw_spinlock_irq, &tsk->pi_lock) {
 		current_thread_info()->fibril = FIBRIL_ANY;

@@ -6,11 +6,13 @@
 #define _KERNEL_FIBRIL_INTERNAL_H
 
 #include <linux/fibril.h>
+#include <linux/hrtimer.h>
 #include <linux/idr.h>
 #include <linux/list.h>
 #include <linux/mm_types_task.h>
 #include <linux/restart_block.h>
 #include <linux/sched.h>
+#include <linux/timerqueue.h>
 #include <asm/fibril.h>
 
 /*
@@ -186,13 +188,16 @@ enum fibril_cancel {
  * @base_cred: T. credentials the call runs with, a reference
  * @works: T. work to run before the call counts as finished
  * @rcuwait: T. what it is about to sleep on, for wakers that have seen it there
- * @fn: T. what to run
+ * @timed_out: P. cancelled because its @deadline has passed
+ * @deadline: P. in the queue of those that have one
+ * @fn: T. what to run; %NULL: the call that fibril_regs() are for
  * @finish: T. what to call, on the fibril, when a detached @fn has returned
  * @cookie: user's name for the call
  * @result: what the call returned
  * @nr: number of the call
- * @flags: ASYS_F_* of the call
- * @since: when the call was submitted, in jiffies
+ * @since: when the call has slept first, in jiffies
+ * @chain: the calls of a chain, or %NULL
+ * @batch: where the calls come from that it makes until one sleeps, or %NULL
  *
  * The last ones belong to the layer above, kernel/asys.c.
  */
@@ -201,6 +206,7 @@ struct fibril {
 	unsigned int		state;
 	bool			queued;
 	u8			cancel;
+	bool			timed_out;
 	bool			dead;
 	bool			detached;
 	struct list_head	node;
@@ -213,14 +219,21 @@ struct fibril {
 	void			(*fn)(struct fibril *f);
 	void			(*finish)(struct fibril *f);
 
+	struct timerqueue_node	deadline;
+
 	u64			cookie;
 	s64			result;
 	u32			nr;
-	u32			flags;
 	unsigned long		since;
+	struct asys_chain	*chain;
+	struct asys_batch	*batch;
 
 	struct fibril_state	saved;
 };
+
+/* An id is a slot, and above it a count of the uses of the slot. */
+#define FIBRIL_SLOT_BITS	17
+#define FIBRIL_SLOT_MASK	((1U << FIBRIL_SLOT_BITS) - 1)
 
 #define FIBRIL_CHUNK	512
 #define FIBRIL_CHUNKS	256
@@ -238,10 +251,20 @@ struct fibril {
  * @zombie: T. has finished, but the stack is still in use
  * @switched: T. when @running began to run, in jiffies
  * @done: T. finished calls whose results nobody has fetched, oldest first
- * @nr_done: T. how many
- * @wait_done: T. home sleeps until @nr_done is at least this; 0: it does not
+ * @waiting: T. home sleeps until @wait_left is 0, or nothing is in flight
+ * @wait_left: T. so many calls have yet to finish
  * @wait_for: T. home sleeps until this one has finished
+ * @timer: for the first in @deadlines
+ * @deadlines: P. fibrils that have a deadline, by time
+ * @task: P. whose they are
+ * @ring: T. where completions go, or %NULL
+ * @ring_tail: T. how many have gone there
+ * @ring_mask: T. number of its entries, less one
+ * @overflow: T. finished calls whose completions are not there yet
+ * @eventfd: T. to be told of calls that have slept, or %NULL
+ * @spare_chain: T. to be used for the next chain, or %NULL
  * @idle: T. fibrils to use again
+ * @nr_idle: T. how many
  * @stacks: T. stacks to use again, linked through their first word
  * @nr_stacks: T. how many
  * @nr: T. how many fibrils there are
@@ -261,11 +284,24 @@ struct fibril_task {
 	unsigned long		switched;
 
 	struct list_head	done;
-	unsigned int		nr_done;
-	unsigned int		wait_done;
+	bool			waiting;
+	unsigned int		wait_left;
 	struct fibril		*wait_for;
 
+	struct hrtimer		timer;
+	struct timerqueue_head	deadlines;
+	struct task_struct	*task;
+
+	/* of kernel/asys.c */
+	struct asys_ring __user	*ring;
+	u32			ring_tail;
+	u32			ring_mask;
+	struct list_head	overflow;
+	struct eventfd_ctx	*eventfd;
+	struct asys_chain	*spare_chain;
+
 	struct list_head	idle;
+	unsigned int		nr_idle;
 	void			*stacks;
 	unsigned int		nr_stacks;
 	unsigned int		nr;
@@ -279,19 +315,111 @@ extern unsigned int sysctl_fibrils_per_task;
 extern unsigned int sysctl_fibrils_per_user;
 
 int fibril_attach(void);
-struct fibril *fibril_alloc(void);
+void asys_exit(struct fibril_task *ft);
+struct fibril *fibril_alloc(gfp_t gfp);
 void fibril_free(struct fibril *f);
-void fibril_begin(void);
-bool fibril_run(struct fibril *f);
+void fibril_keep(struct fibril *f);
 void fibril_trim(void);
+void fibril_set_deadline(struct fibril *f, ktime_t when);
 bool fibril_cancel(struct fibril *f, enum fibril_cancel how);
+void fibril_done(struct fibril *f);
+void fibril_save_home(struct fibril_task *ft);
+void fibril_switched(struct fibril_task *ft);
+
+/*
+ * What a fibril runs, called by arch_fibril_call() on its stack: the layer
+ * above has this.  It calls fibril_done() if there is something to do, or if
+ * @f is detached, last.
+ */
 asmlinkage void fibril_main(struct fibril *f);
+
 bool fibril_home_match_locked(struct task_struct *p, unsigned int state);
 unsigned long fibril_wchan(struct task_struct *p, struct fibril *f);
+
+/* Use a fibril again that has finished without sleeping. */
+static inline void fibril_renew(struct fibril *f)
+{
+	/* A new id: who still has the old one means another call. */
+	f->id += 1U << FIBRIL_SLOT_BITS;
+}
 
 static inline struct pt_regs *fibril_regs(struct fibril *f)
 {
 	return (struct pt_regs *)(f->stack + THREAD_SIZE) - 1;
+}
+
+/* Returns that are hooked belong to the stack that they are on. */
+static __always_inline void fibril_hide_hooks(struct task_struct *tsk,
+					      struct fibril_state *s)
+{
+#ifdef CONFIG_KRETPROBES
+	s->kretprobe_instances = tsk->kretprobe_instances;
+	tsk->kretprobe_instances.first = NULL;
+#endif
+#ifdef CONFIG_RETHOOK
+	s->rethooks = tsk->rethooks;
+	tsk->rethooks.first = NULL;
+#endif
+}
+
+static __always_inline void fibril_show_hooks(struct task_struct *tsk,
+					      struct fibril_state *s)
+{
+#ifdef CONFIG_KRETPROBES
+	tsk->kretprobe_instances = s->kretprobe_instances;
+#endif
+#ifdef CONFIG_RETHOOK
+	tsk->rethooks = s->rethooks;
+#endif
+}
+
+/**
+ * fibril_begin() - begin to start fibrils, in a system call of home
+ * @ft: the task's fibrils
+ *
+ * What was saved of home before is out of date: it has been in user mode.
+ */
+static inline void fibril_begin(struct fibril_task *ft)
+{
+	ft->begun = false;
+}
+
+/**
+ * fibril_run() - run a fibril until it sleeps or has finished
+ * @ft: the task's fibrils
+ * @f: the fibril, with its function set
+ *
+ * Context: home, after fibril_begin(), with nothing on its mind that
+ * FIBRIL_STATE is about, other than a plug.
+ * Return: %true if @f has finished.  Otherwise it goes on by itself, and calls
+ * its finish function in the end; the caller may touch it until it sleeps.
+ */
+static __always_inline bool fibril_run(struct fibril_task *ft, struct fibril *f)
+{
+	struct task_struct *tsk = current;
+	struct thread_info *ti = current_thread_info();
+
+	/*
+	 * What home gets back if @f sleeps.  It is the same for all fibrils of
+	 * a batch, unless home sleeps in between.
+	 */
+	if (unlikely(!ft->begun))
+		fibril_save_home(ft);
+	fibril_hide_hooks(tsk, &ft->home.saved);
+
+	WRITE_ONCE(ft->running, f);
+	tsk->fibril_stack = (unsigned long)f->stack;
+	WRITE_ONCE(ti->fibril, f->id);
+
+	if (likely(!arch_fibril_call(&ft->home.sp, &f->sp, f))) {
+		WRITE_ONCE(ti->fibril, FIBRIL_HOME);
+		tsk->fibril_stack = 0;
+		WRITE_ONCE(ft->running, &ft->home);
+		fibril_show_hooks(tsk, &ft->home.saved);
+		return true;
+	}
+	fibril_switched(ft);
+	return false;
 }
 
 #endif /* _KERNEL_FIBRIL_INTERNAL_H */

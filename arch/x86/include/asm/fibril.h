@@ -5,6 +5,7 @@
 #include <linux/cpufeature.h>
 #include <linux/sched.h>
 
+#include <asm/asm.h>
 #include <asm/ptrace.h>
 #include <asm/special_insns.h>
 #include <asm/switch_to.h>
@@ -58,22 +59,68 @@ static __always_inline void arch_fibril_restore(struct arch_fibril_state *state)
 }
 
 /* Registers of a system call, from which the syscall wrappers take arguments. */
-static inline void arch_fibril_set_args(struct pt_regs *regs, unsigned int nr,
-					const u64 *args)
+static __always_inline void arch_fibril_set_nr(struct pt_regs *regs,
+					       unsigned int nr)
 {
 	regs->orig_ax = nr;
 	regs->ax = -ENOSYS;
+}
+
+static inline void arch_fibril_copy_args(struct pt_regs *regs,
+					 const struct pt_regs *from)
+{
+	regs->di = from->di;
+	regs->si = from->si;
+	regs->dx = from->dx;
+	regs->r10 = from->r10;
+	regs->r8 = from->r8;
+	regs->r9 = from->r9;
+}
+
+/*
+ * Copy a struct asys_request in one go, between user_read_access_begin() and
+ * end: the first word, the cookie, and the arguments.
+ */
+static __always_inline int arch_fibril_get_request(struct pt_regs *regs,
+						   u64 *word, u64 *cookie,
+						   const void __user *req)
+{
+#define MOVE(n, to)	#n ": movq 8*(" #n "-1)(%[req]), %%rax\n\t"	\
+			"movq %%rax, " to "\n\t"				\
+			_ASM_EXTABLE_UA(n##b, "%l[fault]") "\n\t"
+
+	asm goto volatile(MOVE(1, "(%[word])")
+			  MOVE(2, "(%[cookie])")
+			  MOVE(3, "%c[di](%[regs])")
+			  MOVE(4, "%c[si](%[regs])")
+			  MOVE(5, "%c[dx](%[regs])")
+			  MOVE(6, "%c[r10](%[regs])")
+			  MOVE(7, "%c[r8](%[regs])")
+			  MOVE(8, "%c[r9](%[regs])")
+			  : : [req] "r" (req), [regs] "r" (regs),
+			      [word] "r" (word), [cookie] "r" (cookie),
+			      [di] "i" (offsetof(struct pt_regs, di)),
+			      [si] "i" (offsetof(struct pt_regs, si)),
+			      [dx] "i" (offsetof(struct pt_regs, dx)),
+			      [r10] "i" (offsetof(struct pt_regs, r10)),
+			      [r8] "i" (offsetof(struct pt_regs, r8)),
+			      [r9] "i" (offsetof(struct pt_regs, r9))
+			  : "rax", "memory"
+			  : fault);
+#undef MOVE
+	return 0;
+fault:
+	return -EFAULT;
+}
+
+static inline void arch_fibril_set_args(struct pt_regs *regs, const u64 *args)
+{
 	regs->di = args[0];
 	regs->si = args[1];
 	regs->dx = args[2];
 	regs->r10 = args[3];
 	regs->r8 = args[4];
 	regs->r9 = args[5];
-}
-
-static __always_inline long arch_fibril_syscall(const struct pt_regs *regs)
-{
-	return x64_sys_call(regs, array_index_nospec(regs->orig_ax, NR_syscalls));
 }
 
 #endif /* _ASM_X86_FIBRIL_H */

@@ -1,0 +1,758 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * asys_enter() and asys_control(): batches, the completion ring, chains,
+ * cancel, timeouts.
+ */
+#include "asys_test.h"
+
+#include <sys/eventfd.h>
+
+#ifndef __NR_asys_enter
+#define __NR_asys_enter		482
+#define __NR_asys_control	483
+#endif
+
+/* linux/fs.h does not go with sys/uio.h. */
+#ifndef FIFREEZE
+#define FIFREEZE	_IOWR('X', 119, int)
+#define FITHAW		_IOWR('X', 120, int)
+#endif
+
+#define ENTRIES	64
+
+static long enter(struct asys_request *r, unsigned int nr, unsigned int min,
+		  unsigned int flags, struct asys_wait *wait)
+{
+	return syscall(__NR_asys_enter, r, nr, min, flags, wait,
+		       wait ? sizeof(*wait) : 0);
+}
+
+static long control(unsigned int op, void *arg, size_t size)
+{
+	return syscall(__NR_asys_control, op, arg, size);
+}
+
+static long set_ring(void *ring, unsigned int entries)
+{
+	struct asys_ring_setup setup = {
+		.ring = (uintptr_t)ring,
+		.entries = entries,
+	};
+
+	return control(ASYS_CTL_RING, &setup, sizeof(setup));
+}
+
+static void __fill(struct asys_request *r, uint64_t cookie, int nr, int nr_args,
+		   const uint64_t *args)
+{
+	memset(r, 0, sizeof(*r));
+	r->nr = nr;
+	r->cookie = cookie;
+	memcpy(r->args, args, nr_args * sizeof(*args));
+}
+
+#define FILL(r, cookie, nr, ...)	\
+	__fill(r, cookie, nr, NARGS(__VA_ARGS__), ARGS(__VA_ARGS__))
+
+FIXTURE(ring)
+{
+	struct asys_ring *ring;
+	unsigned int entries;
+	int p[2];
+};
+
+FIXTURE_SETUP(ring)
+{
+	NEED_ASYS();
+	self->entries = ENTRIES;
+	self->ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->ring);
+	ASSERT_EQ(0, set_ring(self->ring, ENTRIES));
+	ASSERT_EQ(0, pipe(self->p));
+}
+
+FIXTURE_TEARDOWN(ring)
+{
+}
+
+/* How many completions there are. */
+#define THERE()	(__atomic_load_n(&self->ring->tail, __ATOMIC_ACQUIRE) - self->ring->head)
+
+/* Take one completion, which has to be this one. */
+#define TAKE(_cookie, result)						\
+do {									\
+	struct asys_completion *__c;					\
+	ASSERT_NE(0U, THERE());						\
+	__c = &self->ring->completions[self->ring->head & (self->entries - 1)]; \
+	EXPECT_EQ((uint64_t)(_cookie), __c->cookie);			\
+	EXPECT_EQ((int64_t)(result), __c->return_code);			\
+	__atomic_store_n(&self->ring->head, self->ring->head + 1, __ATOMIC_RELEASE); \
+} while (0)
+
+#define EMPTY()								\
+do {									\
+	EXPECT_EQ(0U, THERE());						\
+	EXPECT_EQ(0U, self->ring->flags);				\
+	EXPECT_EQ(0, enter(NULL, 0, 1, 0, NULL));			\
+	EXPECT_EQ(0U, THERE());						\
+} while (0)
+
+#define FAILS(_errno, call)						\
+do {									\
+	EXPECT_EQ(-1, call);						\
+	EXPECT_EQ(_errno, errno);					\
+} while (0)
+
+TEST(no_ring)
+{
+	struct asys_request r = { .nr = __NR_getppid };
+
+	NEED_ASYS();
+	FAILS(ENXIO, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(1, asys_submit(&(struct asys_input){ .syscall_nr = __NR_getppid }, 1));
+	FAILS(ENXIO, enter(&r, 1, 0, 0, NULL));
+}
+
+TEST_F(ring, errors)
+{
+	struct asys_request r[3] = {};
+	struct asys_wait w[2] = {};
+	struct asys_ring_setup setup = { .ring = (uintptr_t)self->ring };
+	uint64_t cookie = 1;
+	int fd = -1;
+
+	FILL(&r[0], 1, __NR_getppid);
+	FAILS(EINVAL, enter(r, 1, 0, 4, NULL));
+	FAILS(EINVAL, syscall(__NR_asys_enter, r, 1, 0, 0, w, sizeof(w[0]) - 1));
+	FAILS(EINVAL, syscall(__NR_asys_enter, r, 1, 0, 0, w, PAGE + 1));
+	FAILS(EFAULT, syscall(__NR_asys_enter, r, 1, 0, 0, 8, sizeof(w[0])));
+	((char *)&w[1])[0] = 1;
+	FAILS(E2BIG, syscall(__NR_asys_enter, r, 1, 0, 0, w, sizeof(w)));
+	w[0].timeout = -1ULL;
+	FAILS(EINVAL, enter(r, 1, 0, 0, w));
+	FAILS(EFAULT, enter((void *)64, 1, 0, 0, NULL));
+	EXPECT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+	w[0].timeout = 0;
+	w[0].sigmask = 8;
+	w[0].sigsetsize = 8;
+	FAILS(EFAULT, enter(NULL, 0, 1, 0, w));
+	w[0].sigmask = (uintptr_t)w;
+	w[0].sigsetsize = 7;
+	FAILS(EINVAL, enter(NULL, 0, 1, 0, w));
+
+	r[0].nr = 0xfffe;
+	FAILS(ENOSYS, enter(r, 1, 0, 0, NULL));
+	r[0].nr = __NR_fork;
+	FAILS(EOPNOTSUPP, enter(r, 1, 0, 0, NULL));
+	r[0].nr = __NR_asys_enter;
+	FAILS(EOPNOTSUPP, enter(r, 1, 0, 0, NULL));
+	r[0].nr = __NR_getppid;
+	r[0].flags = 2;
+	FAILS(EINVAL, enter(r, 1, 0, 0, NULL));
+
+	/* What comes before is taken, and what comes after is not. */
+	FILL(&r[0], 1, __NR_getppid);
+	FILL(&r[1], 2, __NR_exit);
+	FILL(&r[2], 3, __NR_getppid);
+	EXPECT_EQ(1, enter(r, 3, 0, 0, NULL));
+	TAKE(1, getppid());
+
+	FAILS(EINVAL, control(99, NULL, 0));
+	FAILS(EINVAL, control(ASYS_CTL_RING, &setup, sizeof(setup) - 1));
+	FAILS(EFAULT, control(ASYS_CTL_RING, (void *)8, sizeof(setup)));
+	FAILS(EINVAL, set_ring(self->ring, 3));
+	FAILS(EINVAL, set_ring(self->ring, 0));
+	FAILS(EINVAL, set_ring(self->ring, ASYS_RING_MAX * 2));
+	FAILS(EINVAL, set_ring((char *)self->ring + 4, 4));
+	FAILS(EFAULT, set_ring((void *)-PAGE, 4));
+	FAILS(EFAULT, set_ring((void *)64, 4));
+	setup.entries = 4;
+	setup.flags = 1;
+	FAILS(EINVAL, control(ASYS_CTL_RING, &setup, sizeof(setup)));
+	FAILS(EINVAL, control(ASYS_CTL_EVENTFD, &fd, 8));
+	FAILS(EFAULT, control(ASYS_CTL_EVENTFD, (void *)8, 4));
+	fd = 999;
+	FAILS(EBADF, control(ASYS_CTL_EVENTFD, &fd, 4));
+	fd = self->p[0];
+	FAILS(EINVAL, control(ASYS_CTL_EVENTFD, &fd, 4));
+	FAILS(EINVAL, control(ASYS_CTL_CANCEL, &cookie, 4));
+	FAILS(EFAULT, control(ASYS_CTL_CANCEL, (void *)8, 8));
+	FAILS(ENOENT, control(ASYS_CTL_CANCEL, &cookie, 8));
+	FAILS(EINVAL, control(ASYS_CTL_CANCEL_ALL, &cookie, 8));
+	EXPECT_EQ(0, control(ASYS_CTL_CANCEL_ALL, NULL, 0));
+	FAILS(EFAULT, control(ASYS_CTL_INFO, (void *)8, 8));
+	EMPTY();
+}
+
+TEST_F(ring, info)
+{
+	struct asys_info info[2];
+
+	memset(info, 0xff, sizeof(info));
+	ASSERT_EQ(0, control(ASYS_CTL_INFO, info, sizeof(info)));
+	EXPECT_EQ(ASYS_R_LINK, info->request_flags);
+	EXPECT_EQ(ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC, info->enter_flags);
+	EXPECT_EQ((1U << (ASYS_CTL_INFO + 1)) - 1, info->controls);
+	EXPECT_EQ(ASYS_CHAIN_MAX, info->chain_max);
+	EXPECT_EQ(read_long(SYSCTL_PER_TASK), info->fibrils_max);
+	EXPECT_EQ(0, info->in_flight);
+	EXPECT_EQ(0, info[1].request_flags);
+	info->enter_flags = 77;
+	ASSERT_EQ(0, control(ASYS_CTL_INFO, info, 4));
+	EXPECT_EQ(77, info->enter_flags);
+}
+
+TEST_F(ring, at_once)
+{
+	struct asys_request r[ENTRIES];
+	int i, round;
+
+	for (round = 0; round < 5; round++) {
+		for (i = 0; i < ENTRIES; i++) {
+			if (i % 3)
+				FILL(&r[i], i, __NR_getppid);
+			else
+				FILL(&r[i], i, ASYS_NOP);
+		}
+		ASSERT_EQ(ENTRIES, enter(r, ENTRIES, ENTRIES, 0, NULL));
+		for (i = 0; i < ENTRIES; i++)
+			TAKE(i, i % 3 ? getppid() : 0);
+		EMPTY();
+	}
+}
+
+TEST_F(ring, asleep)
+{
+	struct asys_request r[20];
+	char buf[20];
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		FILL(&r[i], i, __NR_getppid);
+		if (i % 4 == 1)
+			FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+	}
+	ASSERT_EQ(20, enter(r, 20, 15, 0, NULL));
+	for (i = 0; i < 20; i++) {
+		if (i % 4 != 1)
+			TAKE(i, getppid());
+	}
+	EXPECT_EQ(0U, THERE());
+	ASSERT_EQ(5, write(self->p[1], "abcde", 5));
+	ASSERT_EQ(0, enter(NULL, 0, 5, 0, NULL));
+	for (i = 1; i < 20; i += 4) {
+		TAKE(i, 1);
+		EXPECT_EQ('a' + i / 4, buf[i]);
+	}
+	EMPTY();
+}
+
+/* The old calls' results are not the ring's, nor the other way round. */
+TEST_F(ring, both_interfaces)
+{
+	struct asys_request r;
+	char buf[2];
+
+	START(1, __NR_read, self->p[0], &buf[0], 1);
+	FILL(&r, 2, __NR_read, self->p[0], &buf[1], 1);
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(2, write(self->p[1], "ab", 2));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	TAKE(2, 1);
+	REAP(1, 1);
+	NOTHING_LEFT();
+	EMPTY();
+}
+
+TEST_F(ring, overflow)
+{
+	struct asys_request r[40];
+	char buf[40];
+	int i;
+
+	ASSERT_EQ(0, set_ring(self->ring, 4));
+	self->entries = 4;
+	for (i = 0; i < 20; i++)
+		FILL(&r[i], i, __NR_getppid);
+	for (i = 20; i < 40; i++)
+		FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+	ASSERT_EQ(40, enter(r, 40, 0, 0, NULL));
+	EXPECT_EQ(4U, THERE());
+	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+	ASSERT_EQ(20, write(self->p[1], "abcdefghijklmnopqrst", 20));
+	/* Full: nothing to wait for */
+	ASSERT_EQ(0, enter(NULL, 0, 40, 0, NULL));
+	for (i = 0; i < 40; i++) {
+		if (!THERE())
+			ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+		TAKE(i, i < 20 ? getppid() : 1);
+	}
+	ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+	EMPTY();
+}
+
+/* What cannot be stored is kept. */
+TEST_F(ring, fault)
+{
+	static const int how[] = { PROT_READ, PROT_NONE };
+	struct asys_request r[2];
+	char byte;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		FILL(&r[0], 1, __NR_getppid);
+		FILL(&r[1], 2, __NR_read, self->p[0], &byte, 1);
+		ASSERT_EQ(0, mprotect(self->ring, PAGE, how[i]));
+		ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+		ASSERT_EQ(1, write(self->p[1], "x", 1));
+		ASSERT_EQ(0, mprotect(self->ring, PAGE, PROT_READ | PROT_WRITE));
+		ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+		TAKE(1, getppid());
+		TAKE(2, 1);
+		EMPTY();
+	}
+
+	/* The memory is gone: they go to the next ring. */
+	ASSERT_EQ(0, munmap(self->ring, PAGE));
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	self->ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->ring);
+	ASSERT_EQ(0, set_ring(self->ring, ENTRIES));
+	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	TAKE(1, getppid());
+	TAKE(2, 1);
+	EMPTY();
+}
+
+static void *write_soon(void *fd)
+{
+	usleep(50000);
+	MUST(write(*(int *)fd, "x", 1) == 1);
+	return NULL;
+}
+
+TEST_F(ring, wait)
+{
+	struct asys_wait w = { .timeout = 20000000 };
+	struct asys_request r;
+	pthread_t t;
+	uint64_t from;
+	char byte;
+
+	FILL(&r, 1, __NR_read, self->p[0], &byte, 1);
+	from = now_ns();
+	ASSERT_EQ(1, enter(&r, 1, 1, 0, &w));
+	EXPECT_LE(20000000, now_ns() - from);
+	FAILS(ETIME, enter(NULL, 0, 1, 0, &w));
+	ASSERT_EQ(0, pthread_create(&t, NULL, write_soon, &self->p[1]));
+	w.timeout = 0;
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, &w));
+	TAKE(1, 1);
+	pthread_join(t, NULL);
+	EMPTY();
+}
+
+static volatile int handled;
+
+static void handler(int sig)
+{
+	handled = sig;
+}
+
+TEST_F(ring, wait_signal)
+{
+	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	struct asys_wait w = { .sigsetsize = 8 };
+	struct asys_request r;
+	uint64_t none = 0;
+	sigset_t usr1;
+	char byte;
+
+	w.sigmask = (uintptr_t)&none;
+	sigaction(SIGUSR1, &sa, NULL);
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &usr1, NULL));
+	FILL(&r, 1, __NR_read, self->p[0], &byte, 1);
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	raise(SIGUSR1);
+	EXPECT_EQ(0, handled);
+	/* The mask of the wait lets it through; afterwards it is as it was. */
+	FAILS(EINTR, enter(NULL, 0, 1, 0, &w));
+	EXPECT_EQ(SIGUSR1, handled);
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, NULL, &usr1));
+	EXPECT_TRUE(sigismember(&usr1, SIGUSR1));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, &w));
+	TAKE(1, 1);
+	EMPTY();
+}
+
+TEST_F(ring, timeout)
+{
+	struct asys_request r[12];
+	char buf[12];
+	int i, n;
+
+	/* Due in the opposite order; the last ones never */
+	for (i = 0; i < 12; i++) {
+		FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+		if (i < 10)
+			r[i].timeout = 300000 - i * 20000;
+	}
+	ASSERT_EQ(12, enter(r, 12, 10, 0, NULL));
+	for (i = 9; i >= 0; i--)
+		TAKE(i, -ETIMEDOUT);
+	EXPECT_EQ(0U, THERE());
+	ASSERT_EQ(2, write(self->p[1], "xy", 2));
+	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	TAKE(10, 1);
+	TAKE(11, 1);
+
+	/* One that finishes in time is not bothered, at whatever time. */
+	for (n = 0; n < 200; n++) {
+		struct asys_completion *c;
+
+		FILL(&r[0], 1, __NR_read, self->p[0], buf, 1);
+		r[0].timeout = 1 + n * 3;
+		ASSERT_EQ(1, enter(r, 1, 0, 0, NULL));
+		ASSERT_EQ(1, write(self->p[1], "x", 1));
+		ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+		ASSERT_EQ(1U, THERE());
+		c = &self->ring->completions[self->ring->head++ & (ENTRIES - 1)];
+		if (c->return_code == -ETIMEDOUT) {
+			ASSERT_EQ(1, read(self->p[0], buf, 1));
+		} else {
+			ASSERT_EQ(1, c->return_code);
+		}
+	}
+	EMPTY();
+}
+
+TEST_F(ring, cancel)
+{
+	struct asys_request r[10];
+	uint64_t cookie = 4;
+	char buf[10];
+	int i;
+
+	for (i = 0; i < 10; i++)
+		FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+	ASSERT_EQ(10, enter(r, 10, 0, 0, NULL));
+	ASSERT_EQ(0, control(ASYS_CTL_CANCEL, &cookie, 8));
+	TAKE(4, -ECANCELED);
+	FAILS(ENOENT, control(ASYS_CTL_CANCEL, &cookie, 8));
+	EXPECT_EQ(9, control(ASYS_CTL_CANCEL_ALL, NULL, 0));
+	for (i = 0; i < 10; i++) {
+		if (i != 4)
+			TAKE(i, -ECANCELED);
+	}
+	EMPTY();
+}
+
+/* A file system that is frozen cannot be written to, nor waited for less. */
+TEST_F(ring, cancel_later)
+{
+	struct asys_request r;
+	uint64_t cookie = 1;
+	int fd, dir;
+
+	NEED_ROOT();
+	fd = open("/scratch/ring_test", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	dir = open("/scratch", O_RDONLY | O_DIRECTORY);
+	if (fd < 0 || dir < 0 || ioctl(dir, FIFREEZE, 0))
+		SKIP(return, "nothing to freeze");
+	FILL(&r, 1, __NR_write, fd, "x", 1);
+	EXPECT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	EXPECT_EQ(0U, THERE());
+	FAILS(EALREADY, control(ASYS_CTL_CANCEL, &cookie, 8));
+	EXPECT_EQ(0, ioctl(dir, FITHAW, 0));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	TAKE(1, -ECANCELED);
+	EMPTY();
+	unlink("/scratch/ring_test");
+}
+
+TEST_F(ring, event_fd)
+{
+	struct asys_request r[4];
+	uint64_t count;
+	char buf[4];
+	int fd, none = -1, i;
+
+	fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &fd, sizeof(fd)));
+	for (i = 0; i < 4; i++)
+		FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+	FILL(&r[0], 0, __NR_getppid);
+	ASSERT_EQ(4, enter(r, 4, 0, 0, NULL));
+	FAILS(EAGAIN, read(fd, &count, 8));
+	ASSERT_EQ(2, write(self->p[1], "ab", 2));
+	ASSERT_EQ(8, read(fd, &count, 8));
+	EXPECT_EQ(2, count);
+	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &none, sizeof(none)));
+	ASSERT_EQ(1, write(self->p[1], "c", 1));
+	ASSERT_EQ(0, enter(NULL, 0, 4, 0, NULL));
+	FAILS(EAGAIN, read(fd, &count, 8));
+	TAKE(0, getppid());
+	for (i = 1; i < 4; i++)
+		TAKE(i, 1);
+	EMPTY();
+}
+
+TEST_F(ring, chain)
+{
+	struct asys_request r[5];
+	struct stat st;
+	char buf[64];
+	int round;
+
+	for (round = 0; round < 3; round++) {
+		memset(buf, 0, sizeof(buf));
+		FILL(&r[0], 10, __NR_openat, AT_FDCWD, "/proc/sys/kernel/ostype", O_RDONLY);
+		FILL(&r[1], 11, __NR_fstat, -1, &st);
+		r[1].use = ASYS_USE(0, 1);
+		FILL(&r[2], 12, __NR_read, -1, buf, sizeof(buf));
+		r[2].use = ASYS_USE(0, 2);
+		FILL(&r[3], 13, __NR_close, -1);
+		r[3].use = ASYS_USE(0, 3);
+		r[0].flags = ASYS_R_LINK;
+		r[1].flags = ASYS_R_LINK;
+		r[2].flags = ASYS_R_LINK;
+		FILL(&r[4], 14, __NR_getppid);
+		ASSERT_EQ(5, enter(r, 5, 5, 0, NULL));
+		EXPECT_EQ(5U, THERE());
+		TAKE(10, self->p[1] + 1);
+		TAKE(11, 0);
+		TAKE(12, 6);
+		TAKE(13, 0);
+		TAKE(14, getppid());
+		EXPECT_STREQ("Linux\n", buf);
+		EMPTY();
+	}
+}
+
+TEST_F(ring, chain_fails)
+{
+	struct asys_request r[4];
+	int i;
+
+	FILL(&r[0], 0, __NR_getppid);
+	FILL(&r[1], 1, __NR_close, 999);
+	FILL(&r[2], 2, __NR_getppid);
+	FILL(&r[3], 3, __NR_getppid);
+	for (i = 0; i < 3; i++)
+		r[i].flags = ASYS_R_LINK;
+	ASSERT_EQ(4, enter(r, 4, 4, 0, NULL));
+	TAKE(0, getppid());
+	TAKE(1, -EBADF);
+	TAKE(2, -ECANCELED);
+	TAKE(3, -ECANCELED);
+	EMPTY();
+}
+
+/* A chain that sleeps in the middle, twice; its first completion comes early. */
+TEST_F(ring, chain_sleeps)
+{
+	struct asys_request r[4];
+	char buf[8];
+	int q[2], i;
+
+	ASSERT_EQ(0, pipe(q));
+	FILL(&r[0], 0, __NR_read, self->p[0], buf, 8);
+	FILL(&r[1], 1, __NR_write, q[1], "12345678", 0);
+	r[1].use = ASYS_USE(2, 1);
+	FILL(&r[2], 2, __NR_read, self->p[0], buf, 8);
+	FILL(&r[3], 3, __NR_getppid);
+	for (i = 0; i < 3; i++)
+		r[i].flags = ASYS_R_LINK;
+	ASSERT_EQ(4, enter(r, 4, 0, 0, NULL));
+	/* It is a copy. */
+	memset(r, 0xff, sizeof(r));
+	EXPECT_EQ(0U, THERE());
+	ASSERT_EQ(3, write(self->p[1], "abc", 3));
+	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	TAKE(0, 3);
+	TAKE(1, 3);
+	EXPECT_EQ(3, read(q[0], buf, 8));
+	EXPECT_EQ(0U, THERE());
+	ASSERT_EQ(2, write(self->p[1], "de", 2));
+	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	TAKE(2, 2);
+	TAKE(3, getppid());
+	EMPTY();
+}
+
+TEST_F(ring, chain_errors)
+{
+	struct asys_request r[ASYS_CHAIN_MAX + 1];
+	int i;
+
+	for (i = 0; i <= ASYS_CHAIN_MAX; i++) {
+		FILL(&r[i], i, ASYS_NOP);
+		r[i].flags = ASYS_R_LINK;
+	}
+	/* Linked to nothing; too long */
+	FAILS(EINVAL, enter(r, 1, 0, 0, NULL));
+	FAILS(EINVAL, enter(r, 5, 0, 0, NULL));
+	r[ASYS_CHAIN_MAX].flags = 0;
+	FAILS(EINVAL, enter(r, ASYS_CHAIN_MAX + 1, 0, 0, NULL));
+	r[ASYS_CHAIN_MAX - 1].flags = 0;
+	ASSERT_EQ(ASYS_CHAIN_MAX, enter(r, ASYS_CHAIN_MAX, 0, 0, NULL));
+	for (i = 0; i < ASYS_CHAIN_MAX; i++)
+		TAKE(i, 0);
+	r[2].flags = 0;
+	r[0].use = ASYS_USE(0, 1);
+	FAILS(EINVAL, enter(r, 3, 0, 0, NULL));
+	r[0].use = 0;
+	r[1].use = ASYS_USE(0, 2);
+	FAILS(EINVAL, enter(r, 3, 0, 0, NULL));
+	r[1].use = ASYS_USE(6, 1);
+	FAILS(EINVAL, enter(r, 3, 0, 0, NULL));
+	r[1].use = 1;
+	FAILS(EINVAL, enter(r, 3, 0, 0, NULL));
+	r[1].use = 0;
+	r[1].timeout = 1;
+	FAILS(EINVAL, enter(r, 3, 0, 0, NULL));
+	r[1].timeout = 0;
+	r[1].nr = __NR_exit;
+	FAILS(EOPNOTSUPP, enter(r, 3, 0, 0, NULL));
+	r[1].nr = 0xfffe;
+	FAILS(ENOSYS, enter(r, 3, 0, 0, NULL));
+	EMPTY();
+}
+
+TEST_F(ring, chain_overflow)
+{
+	struct asys_request r[8];
+	char byte;
+	int i;
+
+	ASSERT_EQ(0, set_ring(self->ring, 2));
+	self->entries = 2;
+	for (i = 0; i < 8; i++) {
+		FILL(&r[i], i, i == 4 ? __NR_read : __NR_getppid,
+		     self->p[0], &byte, 1);
+		r[i].flags = i < 7 ? ASYS_R_LINK : 0;
+	}
+	ASSERT_EQ(8, enter(r, 8, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	for (i = 0; i < 8; i++) {
+		if (!THERE())
+			ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+		TAKE(i, i == 4 ? 1 : getppid());
+	}
+	ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+	EMPTY();
+}
+
+TEST_F(ring, chain_cancel)
+{
+	struct asys_request r[3];
+	uint64_t cookie = 1;
+	char byte;
+
+	FILL(&r[0], 0, __NR_getppid);
+	FILL(&r[1], 1, __NR_read, self->p[0], &byte, 1);
+	FILL(&r[2], 2, __NR_getppid);
+	r[0].flags = ASYS_R_LINK;
+	r[1].flags = ASYS_R_LINK;
+	ASSERT_EQ(3, enter(r, 3, 0, 0, NULL));
+	ASSERT_EQ(0, control(ASYS_CTL_CANCEL, &cookie, 8));
+	ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
+	TAKE(0, getppid());
+	TAKE(1, -ECANCELED);
+	TAKE(2, -ECANCELED);
+	EMPTY();
+}
+
+/* Memory for the first call has to come from somewhere. */
+TEST(atomic)
+{
+	struct asys_request r[2];
+	struct asys_ring *ring;
+	char byte;
+	int p[2];
+
+	NEED_ASYS();
+	ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, ring);
+	ASSERT_EQ(0, set_ring(ring, ENTRIES));
+	ASSERT_EQ(0, pipe(p));
+	FILL(&r[0], 1, __NR_read, p[0], &byte, 1);
+	FILL(&r[1], 2, __NR_read, p[0], &byte, 1);
+	FAILS(EAGAIN, enter(r, 1, 0, ASYS_ENTER_ATOMIC, NULL));
+	/* One stack is there, after this: for one call that sleeps */
+	r[0].nr = __NR_getppid;
+	ASSERT_EQ(1, enter(r, 1, 0, 0, NULL));
+	r[0].nr = __NR_read;
+	ASSERT_EQ(1, enter(r, 2, 0, ASYS_ENTER_ATOMIC, NULL));
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	EXPECT_EQ(2U, ring->tail);
+	ASSERT_EQ(1, enter(r, 1, 0, ASYS_ENTER_NONBLOCK, NULL));
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
+	EXPECT_EQ(3U, ring->tail);
+}
+
+/* Requests in memory that is not there yet, and that ends. */
+TEST_F(ring, cold_requests)
+{
+	struct asys_request *r;
+	int i;
+
+	r = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, r);
+	ASSERT_EQ(0, munmap((char *)r + 3 * PAGE, PAGE));
+	for (i = 0; i < 192; i++)
+		FILL(&r[i], i, ASYS_NOP);
+	ASSERT_EQ(0, madvise(r, 3 * PAGE, MADV_PAGEOUT));
+	for (i = 0; i < 192; i += ENTRIES) {
+		ASSERT_EQ(ENTRIES, enter(r + i, ENTRIES, 0, 0, NULL));
+		self->ring->head += ENTRIES;
+	}
+	ASSERT_EQ(2, enter(r + 190, 5, 0, 0, NULL));
+	FAILS(EFAULT, enter(r + 192, 1, 0, 0, NULL));
+	TAKE(190, 0);
+	TAKE(191, 0);
+	EMPTY();
+}
+
+/* The child has neither calls nor a ring; with the program, it is gone. */
+TEST_F(ring, fork_exit)
+{
+	struct asys_request r[50];
+	char buf[50];
+	pid_t pid;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+		r[i].timeout = i % 2 ? 1000 : 10000000;
+		r[i].flags = i % 5 == 4 ? 0 : ASYS_R_LINK;
+		if (r[i].flags || i % 5)
+			r[i].timeout = i % 5 ? 0 : r[i].timeout;
+	}
+	ASSERT_EQ(50, enter(r, 50, 0, 0, NULL));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		MUST(enter(r, 1, 0, 0, NULL) == -1 && errno == ENXIO);
+		MUST(!set_ring(self->ring, ENTRIES));
+		MUST(enter(r, 50, 0, 0, NULL) == 50);
+		_exit(7);
+	}
+	EXITS(pid, 7);
+	EXPECT_LE(10, control(ASYS_CTL_CANCEL_ALL, NULL, 0) + THERE());
+	ASSERT_EQ(0, enter(NULL, 0, 50, 0, NULL));
+	EXPECT_EQ(50U, THERE());
+}
+
+TEST_HARNESS_MAIN
