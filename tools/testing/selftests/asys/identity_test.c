@@ -100,7 +100,7 @@ static void blocking_calls(struct __test_metadata *_metadata, int p[2], int n)
 
 TEST_F(identity, blocking_calls)
 {
-	blocking_calls(_metadata, self->p, env_long("ASYS_IDENTITY_CALLS", 20000));
+	blocking_calls(_metadata, self->p, env_long("ASYS_IDENTITY_CALLS", 100000));
 }
 
 /*

@@ -3,7 +3,7 @@
  * A random mix of calls, in several processes, with several threads each, on
  * all CPUs. Each result is what the plain call returned, or would return.
  *
- * ASYS_STRESS_SECONDS says for how long, 20 by default; ASYS_STRESS_SEED, with
+ * ASYS_STRESS_SECONDS says for how long, 120 by default; ASYS_STRESS_SEED, with
  * which random numbers.
  */
 #include <poll.h>
@@ -287,7 +287,7 @@ FIXTURE_SETUP(stress)
 	const char *disk = disk_dir();
 
 	NEED_ASYS();
-	self->seconds = env_long("ASYS_STRESS_SECONDS", 20);
+	self->seconds = env_long("ASYS_STRESS_SECONDS", 120);
 	self->seed = env_long("ASYS_STRESS_SEED", time(NULL));
 	snprintf(self->dir, sizeof(self->dir), "%s/asysXXXXXX", disk ?: "/tmp");
 	ASSERT_NE(NULL, mkdtemp(self->dir));
