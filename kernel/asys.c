@@ -293,8 +293,10 @@ static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie, s64 resul
 		if (likely(ret != -EFAULT))
 			break;
 		c = &ft->ring->completions[ft->ring_tail & ft->ring_mask];
-		if (fault_in_writeable((char __user *)ft->ring, sizeof(*ft->ring)) ||
-		    fault_in_writeable((char __user *)c, sizeof(*c)))
+		/* Not fault_in_writeable(), which writes. */
+		if (fault_in_safe_writeable((char __user *)ft->ring,
+					    sizeof(*ft->ring)) ||
+		    fault_in_safe_writeable((char __user *)c, sizeof(*c)))
 			break;
 	}
 	return ret;
@@ -307,6 +309,8 @@ struct asys_chain {
 	u32			done;
 	/* the completions of so many are in the ring */
 	u32			posted;
+	/* its fibril is about to store some there */
+	bool			posting;
 	s64			result[ASYS_CHAIN_MAX];
 	struct asys_request	request[ASYS_CHAIN_MAX];
 };
@@ -352,23 +356,48 @@ static void asys_put(struct fibril_task *ft, struct fibril *f)
 	fibril_free(f);
 }
 
+static void asys_tell_overflow(struct fibril_task *ft)
+{
+	u32 __user *flags = &ft->ring->flags;
+
+	if (!ft->ring)
+		return;
+	pagefault_disable();
+	if (user_access_begin(flags, sizeof(*flags))) {
+		unsafe_put_user(ASYS_RING_OVERFLOW, flags, fault);
+fault:
+		user_access_end();
+	}
+	pagefault_enable();
+}
+
 /* The kernel keeps what does not fit. */
 static void asys_overflow(struct fibril_task *ft, struct fibril *f)
 {
 	list_add_tail(&f->node, &ft->overflow);
-	if (ft->ring) {
-		u32 __user *flags = &ft->ring->flags;
-
-		pagefault_disable();
-		if (user_access_begin(flags, sizeof(*flags))) {
-			unsafe_put_user(ASYS_RING_OVERFLOW, flags, fault);
-fault:
-			user_access_end();
-		}
-		pagefault_enable();
-	}
+	asys_tell_overflow(ft);
 	/* Home has to know. */
 	ft->wait_left = 0;
+}
+
+/* Completions of chains that have not finished.  Does not sleep. */
+static bool asys_flush_chains(struct fibril_task *ft)
+{
+	struct asys_chain *chain;
+	struct fibril *f;
+
+	list_for_each_entry(f, &ft->flight, flight) {
+		chain = f->chain;
+		if (!chain || chain->posting)
+			continue;
+		for (; chain->posted < chain->done; chain->posted++) {
+			if (!ft->ring ||
+			    asys_ring_store(ft, chain->request[chain->posted].cookie,
+					    chain->result[chain->posted]))
+				return false;
+		}
+	}
+	return true;
 }
 
 /* A call that has slept has finished; on its fibril. */
@@ -390,17 +419,30 @@ static void asys_flush(struct fibril_task *ft)
 {
 	struct fibril *f;
 
+	/* It is set again by who finds no room, now or while we sleep. */
+	if (ft->ring)
+		put_user(0, &ft->ring->flags);
 	while ((f = list_first_entry_or_null(&ft->overflow, struct fibril, node))) {
 		list_del_init(&f->node);
 		/* May sleep, and others may add to the list meanwhile. */
 		if (asys_post(ft, f)) {
 			list_add(&f->node, &ft->overflow);
+			asys_tell_overflow(ft);
 			return;
 		}
 		asys_put(ft, f);
 	}
-	if (ft->ring)
-		put_user(0, &ft->ring->flags);
+	if (ft->chain_waits) {
+		ft->chain_waits = !asys_flush_chains(ft);
+		if (ft->chain_waits)
+			asys_tell_overflow(ft);
+	}
+}
+
+/* Does the kernel keep completions for the ring? */
+static bool asys_keeps(struct fibril_task *ft)
+{
+	return !list_empty(&ft->overflow) || ft->chain_waits;
 }
 
 /* What the entry code does for a call, and what it cannot do for this one. */
@@ -430,11 +472,10 @@ static noinline long asys_enter_work(unsigned long work, struct fibril *f)
 
 /*
  * Get @f ready for call @nr, whose arguments are there: 0, or 1 if it is not to
- * be made because f->result has been decided upon, or why it cannot be made.
+ * be made because f->result is known, or why it cannot be made.
  */
-static __always_inline long asys_prepare(struct fibril *f, unsigned int nr)
+static __always_inline long asys_look_up(struct fibril *f, unsigned int nr)
 {
-	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
 	struct pt_regs *regs = fibril_regs(f);
 
 	if (unlikely(nr >= NR_syscalls)) {
@@ -447,9 +488,18 @@ static __always_inline long asys_prepare(struct fibril *f, unsigned int nr)
 	if (unlikely(asys_table[nr] != ASYS_ALLOWED) &&
 	    !asys_check_args(nr, regs))
 		return -EOPNOTSUPP;
-	if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
-		return asys_enter_work(work, f);
 	return 0;
+}
+
+/* The same, and ask those who have a say in it.  May sleep. */
+static long asys_prepare(struct fibril *f, unsigned int nr)
+{
+	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
+	long ret = asys_look_up(f, nr);
+
+	if (!ret && unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
+		ret = asys_enter_work(work, f);
+	return ret;
 }
 
 /* Returns 0 if the request was taken. */
@@ -645,6 +695,23 @@ union asys_head {
 	u64		word;
 };
 
+/* A chain has not finished, but has completions already. */
+static void asys_post_early(struct fibril_task *ft, struct fibril *f)
+{
+	f->chain->posting = true;
+	if (asys_post(ft, f)) {
+		/* Home stores them once there is room. */
+		ft->chain_waits = true;
+		asys_tell_overflow(ft);
+		ft->wait_left = 0;
+	} else if (ft->eventfd) {
+		eventfd_signal(ft->eventfd);
+	}
+	f->chain->posting = false;
+	if (ft->waiting && !ft->wait_left)
+		wake_up_context(current, TASK_NORMAL, FIBRIL_REF(FIBRIL_HOME));
+}
+
 /* The calls of a chain, on their fibril. */
 static void asys_run_chain(struct fibril *f)
 {
@@ -663,8 +730,10 @@ static void asys_run_chain(struct fibril *f)
 			arch_fibril_set_args(regs, req->args);
 			f->cookie = req->cookie;
 			ret = asys_prepare(f, req->nr);
-			if (!ret)
+			if (!ret) {
 				asys_run(f);
+				fibril_run_works(f);
+			}
 			if (ret >= 0)
 				ret = f->result;
 			chain->result[i] = ret;
@@ -673,10 +742,8 @@ static void asys_run_chain(struct fibril *f)
 		}
 		chain->done = i + 1;
 		/* The last ones are stored when the chain has finished. */
-		if (f->detached && i + 1 < chain->nr && !asys_post(ft, f) &&
-		    ft->waiting && !ft->wait_left)
-			wake_up_context(current, TASK_NORMAL,
-					FIBRIL_REF(FIBRIL_HOME));
+		if (f->detached && i + 1 < chain->nr)
+			asys_post_early(ft, f);
 	}
 }
 
@@ -695,20 +762,24 @@ static long asys_may_be_linked(unsigned int nr)
 /* Get the chain that begins at @ureq: how many requests it has. */
 static long asys_get_chain(struct fibril_task *ft, struct fibril *f,
 			   const struct asys_request __user *ureq,
-			   unsigned long nr)
+			   unsigned long nr, gfp_t gfp)
 {
 	struct asys_chain *chain = ft->spare_chain;
 	struct asys_request *req;
 	unsigned long i = 0;
 	long ret;
 
-	if (!chain) {
-		chain = kmalloc(sizeof(*chain), GFP_KERNEL_ACCOUNT);
+	if (chain) {
+		ft->spare_chain = NULL;
+	} else {
+		/* There may be a spare one after this, if it sleeps. */
+		if (gfp)
+			chain = kmalloc(sizeof(*chain), gfp);
 		if (!chain)
-			return -ENOMEM;
+			return gfpflags_allow_blocking(gfp) ? -ENOMEM : -EAGAIN;
 	}
-	ft->spare_chain = NULL;
 	f->chain = chain;
+	chain->posting = false;
 	do {
 		req = &chain->request[i];
 		if (copy_from_user(req, &ureq[i], sizeof(*req)))
@@ -746,6 +817,8 @@ enum asys_why {
 	ASYS_WHY_FAULT,
 	/* the next request begins a chain */
 	ASYS_WHY_CHAIN,
+	/* somebody has to be asked about the next request */
+	ASYS_WHY_ASK,
 	/* the completion of the last one does not fit into the ring */
 	ASYS_WHY_POST,
 };
@@ -760,6 +833,8 @@ struct asys_batch {
 	/* the next one, and how many there are */
 	unsigned long i, nr;
 	u32 timeout;
+	/* with ASYS_WHY_ASK, which call it is */
+	u16 call;
 	enum asys_why why;
 	long error;
 };
@@ -795,7 +870,15 @@ static __always_inline void asys_run_batch(struct fibril *f,
 		b->why = ASYS_WHY_CHAIN;
 		if (unlikely(head.flags | head.use))
 			return;
-		ret = asys_prepare(f, head.nr);
+		/* A filter's answer is logged, and that may sleep. */
+		if (unlikely(READ_ONCE(ti->syscall_work) &
+			     ~SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
+			b->why = ASYS_WHY_ASK;
+			b->call = head.nr;
+			b->timeout = head.timeout;
+			return;
+		}
+		ret = asys_look_up(f, head.nr);
 		if (unlikely(ret < 0)) {
 			b->why = ASYS_WHY_ERROR;
 			b->error = ret;
@@ -849,11 +932,27 @@ static struct fibril *asys_get_fibril(gfp_t gfp)
 	return f;
 }
 
+/* Ask about the call that @f is ready for, and make it; true: it has finished. */
+static bool asys_take_asked(struct asys_batch *b, struct fibril *f)
+{
+	long ret = asys_prepare(f, b->call);
+
+	if (ret < 0) {
+		b->why = ASYS_WHY_ERROR;
+		b->error = ret;
+		return true;
+	}
+	b->i++;
+	b->why = ASYS_WHY_POST;
+	f->batch = NULL;
+	return ret || fibril_run(b->ft, f);
+}
+
 /* Run the chain that is next; true: @f has finished. */
-static bool asys_take_chain(struct asys_batch *b, struct fibril *f)
+static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
 {
 	struct fibril_task *ft = b->ft;
-	long n = asys_get_chain(ft, f, &b->req[b->i], b->nr - b->i);
+	long n = asys_get_chain(ft, f, &b->req[b->i], b->nr - b->i, gfp);
 	bool done;
 
 	if (n < 0) {
@@ -889,8 +988,10 @@ static void asys_take(struct asys_batch *b, gfp_t gfp)
 		}
 		f->batch = b;
 		done = fibril_run(ft, f);
-		if (done && b->why == ASYS_WHY_CHAIN)
-			done = asys_take_chain(b, f);
+		if (done && b->why == ASYS_WHY_ASK)
+			done = asys_take_asked(b, f);
+		else if (done && b->why == ASYS_WHY_CHAIN)
+			done = asys_take_chain(b, f, gfp);
 		if (!done) {
 			/* It sleeps. */
 			if (b->timeout)
@@ -917,6 +1018,9 @@ static void asys_take(struct asys_batch *b, gfp_t gfp)
 		}
 		cond_resched();
 	} while (b->i < b->nr && !signal_pending(current));
+	/* Only to bring the first one in took so long. */
+	if (!b->i && !b->error)
+		b->error = -ERESTARTNOINTR;
 
 	if (f) {
 		if (f->chain)
@@ -962,7 +1066,7 @@ static long asys_wait_ring(struct fibril_task *ft, u32 min,
 			return ret;
 	}
 	for (;;) {
-		if (!list_empty(&ft->overflow))
+		if (asys_keeps(ft))
 			asys_flush(ft);
 		if (get_user(head, &ft->ring->head)) {
 			ret = -EFAULT;
@@ -970,7 +1074,7 @@ static long asys_wait_ring(struct fibril_task *ft, u32 min,
 		}
 		there = ft->ring_tail - head;
 		/* Nor will there be more before the program makes room. */
-		if (there >= min || !list_empty(&ft->overflow) ||
+		if (there >= min || asys_keeps(ft) ||
 		    !current->fibrils_in_flight)
 			break;
 		ret = asys_wait(ft, min - there, wait->timeout ? &until : NULL);
@@ -1037,7 +1141,7 @@ SYSCALL_DEFINE6(asys_enter, const struct asys_request __user *, requests,
 			return -EINVAL;
 	}
 
-	if (unlikely(!list_empty(&ft->overflow)))
+	if (unlikely(asys_keeps(ft)))
 		asys_flush(ft);
 	if (nr_requests) {
 		taken = asys_take_all(ft, requests, nr_requests, flags);
@@ -1175,6 +1279,8 @@ SYSCALL_DEFINE3(asys_control, unsigned int, op, void __user *, arg,
 			return -EINVAL;
 		return asys_cancel(NULL);
 	case ASYS_CTL_INFO:
+		if (size > PAGE_SIZE)
+			return -EINVAL;
 		memset(&info, 0, sizeof(info));
 		info.request_flags = ASYS_R_LINK;
 		info.enter_flags = ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC;

@@ -424,6 +424,9 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 	list_add_tail(&f->flight, &ft->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight + 1);
 
+	/* User mode's, which calls before this one may have changed. */
+	arch_fibril_save(&home->saved.arch);
+
 	/* @f may be in the middle of using these. */
 	home->saved.task_frag.page = NULL;
 	home->saved.splice_pipe = NULL;
@@ -595,6 +598,8 @@ static void __noreturn fibril_leave(struct task_struct *tsk,
 static void __noreturn fibril_end(struct task_struct *tsk,
 				  struct fibril_task *ft, struct fibril *f)
 {
+	/* What comes now is not the call's: it is not cancelled. */
+	f->ending = true;
 	fibril_put_caches(tsk, &ft->home);
 	f->finish(f);
 
@@ -614,6 +619,22 @@ static void __noreturn fibril_end(struct task_struct *tsk,
 }
 
 /**
+ * fibril_run_works() - do what a call has left to be done before it counts
+ * @f: the fibril, which runs
+ *
+ * Files that the call has closed are closed when it has finished.
+ */
+void fibril_run_works(struct fibril *f)
+{
+	while (f->works) {
+		struct callback_head *work = f->works;
+
+		f->works = work->next;
+		work->func(work);
+	}
+}
+
+/**
  * fibril_done() - a fibril has made its call
  * @f: the fibril, which runs
  *
@@ -623,14 +644,7 @@ void fibril_done(struct fibril *f)
 {
 	struct task_struct *tsk = current;
 
-	/* Files that the call has closed are closed when it has finished. */
-	while (f->works) {
-		struct callback_head *work = f->works;
-
-		f->works = work->next;
-		work->func(work);
-	}
-
+	fibril_run_works(f);
 	if (f->detached)
 		fibril_end(tsk, tsk->fibrils, f);
 }
@@ -654,7 +668,7 @@ bool __fibril_task_work_add(struct callback_head *work)
 {
 	struct fibril *f = current->fibrils->running;
 
-	if (!in_task())
+	if (!in_task() || f->ending)
 		return false;
 	work->next = f->works;
 	f->works = work;
@@ -672,8 +686,8 @@ bool fibril_signal_pending(bool fatal)
 	 * Home takes SIGKILL off the pending signals before it comes to
 	 * fibril_exit(); from then on the group flags tell.
 	 */
-	return (f && READ_ONCE(f->cancel) >= (fatal ? FIBRIL_KILL :
-						      FIBRIL_INTERRUPT)) ||
+	return (f && !f->ending &&
+		READ_ONCE(f->cancel) >= (fatal ? FIBRIL_KILL : FIBRIL_INTERRUPT)) ||
 	       READ_ONCE(ft->exiting) ||
 	       sigismember(&tsk->pending.signal, SIGKILL) ||
 	       READ_ONCE(tsk->signal->flags) & SIGNAL_GROUP_EXIT ||
@@ -773,11 +787,18 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 	struct timerqueue_node *node;
 	struct fibril *f;
 	unsigned long flags;
+	ktime_t now = ktime_get(), next;
 	fibril_ref_t ref;
+	int n = 0;
 
 	raw_spin_lock_irqsave(&tsk->pi_lock, flags);
 	while ((node = timerqueue_getnext(&ft->deadlines))) {
-		if (node->expires > ktime_get())
+		next = node->expires;
+		if (next > now)
+			break;
+		/* There may be thousands: let others have the CPU. */
+		next = ktime_add_us(now, 100);
+		if (n++ == 64)
 			break;
 		timerqueue_del(&ft->deadlines, node);
 		f = container_of(node, struct fibril, deadline);
@@ -790,7 +811,7 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 		raw_spin_lock_irqsave(&tsk->pi_lock, flags);
 	}
 	if (node)
-		hrtimer_start(timer, node->expires, HRTIMER_MODE_ABS);
+		hrtimer_start(timer, next, HRTIMER_MODE_ABS);
 	raw_spin_unlock_irqrestore(&tsk->pi_lock, flags);
 	return HRTIMER_NORESTART;
 }
@@ -937,7 +958,8 @@ struct fibril *fibril_alloc(gfp_t gfp)
 			return f;
 	}
 	if (unlikely(!f->stack)) {
-		if (gfp || ft->nr_stacks)
+		/* vmalloc() sleeps, whatever it is told. */
+		if (gfpflags_allow_blocking(gfp) || ft->nr_stacks)
 			f->stack = fibril_stack_alloc(ft, gfp);
 		if (!f->stack) {
 			fibril_free(f);
@@ -949,6 +971,7 @@ struct fibril *fibril_alloc(gfp_t gfp)
 	f->cancel = FIBRIL_GO_ON;
 	f->timed_out = false;
 	f->detached = false;
+	f->ending = false;
 	return f;
 }
 

@@ -180,6 +180,7 @@ enum fibril_cancel {
  * @cancel: P. told to end, an enum fibril_cancel
  * @dead: T. has oopsed, and stays as it is
  * @detached: T. has slept: it does not return to the one who started it
+ * @ending: T. takes no more @works, and is not cancelled any more
  * @node: P. in the run queue; T. in a list of idle or finished ones
  * @flight: P. in the list of those that are detached and not finished
  * @sp: T. stack pointer while parked
@@ -209,6 +210,7 @@ struct fibril {
 	bool			timed_out;
 	bool			dead;
 	bool			detached;
+	bool			ending;
 	struct list_head	node;
 	struct list_head	flight;
 	unsigned long		sp;
@@ -261,6 +263,7 @@ struct fibril {
  * @ring_tail: T. how many have gone there
  * @ring_mask: T. number of its entries, less one
  * @overflow: T. finished calls whose completions are not there yet
+ * @chain_waits: T. a chain in flight has some, too
  * @eventfd: T. to be told of calls that have slept, or %NULL
  * @spare_chain: T. to be used for the next chain, or %NULL
  * @idle: T. fibrils to use again
@@ -297,6 +300,7 @@ struct fibril_task {
 	u32			ring_tail;
 	u32			ring_mask;
 	struct list_head	overflow;
+	bool			chain_waits;
 	struct eventfd_ctx	*eventfd;
 	struct asys_chain	*spare_chain;
 
@@ -322,6 +326,7 @@ void fibril_keep(struct fibril *f);
 void fibril_trim(void);
 void fibril_set_deadline(struct fibril *f, ktime_t when);
 bool fibril_cancel(struct fibril *f, enum fibril_cancel how);
+void fibril_run_works(struct fibril *f);
 void fibril_done(struct fibril *f);
 void fibril_save_home(struct fibril_task *ft);
 void fibril_switched(struct fibril_task *ft);

@@ -5,7 +5,11 @@
  */
 #include "asys_test.h"
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 #ifndef __NR_asys_enter
 #define __NR_asys_enter		482
@@ -753,6 +757,115 @@ TEST_F(ring, fork_exit)
 	EXPECT_LE(10, control(ASYS_CTL_CANCEL_ALL, NULL, 0) + THERE());
 	ASSERT_EQ(0, enter(NULL, 0, 50, 0, NULL));
 	EXPECT_EQ(50U, THERE());
+}
+
+/* A ring that has to be copied first, with a head that is not 0, stays whole. */
+TEST_F(ring, copied_ring)
+{
+	struct asys_request r[2];
+	char byte;
+	int i, q[2];
+	pid_t pid;
+
+	ASSERT_EQ(0, pipe(q));
+	FILL(&r[0], 1, __NR_getppid);
+	FILL(&r[1], 2, __NR_read, self->p[0], &byte, 1);
+	for (i = 0; i < 5; i++) {
+		ASSERT_EQ(1, enter(r, 1, 0, 0, NULL));
+		TAKE(1, getppid());
+	}
+	for (i = 0; i < 2; i++) {
+		if (i)
+			ASSERT_EQ(1, enter(r + 1, 1, 0, 0, NULL));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			close(q[1]);
+			_exit(read(q[0], &byte, 1));
+		}
+		if (i) {
+			ASSERT_EQ(1, write(self->p[1], "x", 1));
+		} else {
+			ASSERT_EQ(1, enter(r, 1, 0, 0, NULL));
+		}
+		EXPECT_EQ(1U, THERE());
+		EXPECT_EQ(5U + i, self->ring->head);
+		TAKE(1 + i, i ? 1 : getppid());
+		if (!i)
+			continue;
+		close(q[1]);
+		EXITS(pid, 0);
+		ASSERT_LT(0, wait(NULL));
+	}
+	EMPTY();
+}
+
+/* A chain closes the last end that it then waits for. */
+TEST_F(ring, chain_closes)
+{
+	struct asys_request r[2];
+	char byte;
+	int q[2];
+
+	ASSERT_EQ(0, pipe(q));
+	FILL(&r[0], 1, __NR_dup2, self->p[0], q[1]);
+	FILL(&r[1], 2, __NR_read, q[0], &byte, 1);
+	r[0].flags = ASYS_R_LINK;
+	ASSERT_EQ(2, enter(r, 2, 2, 0, NULL));
+	TAKE(1, q[1]);
+	TAKE(2, 0);
+	EMPTY();
+}
+
+/* A filter is asked about each call of a batch, and what it says is logged. */
+TEST_F(ring, filter)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_LOG),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getuid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 77),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getgid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
+	struct asys_request r[ENTRIES];
+	char buf[ENTRIES];
+	int i, round;
+
+	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
+	for (round = 0; round < 50; round++) {
+		for (i = 0; i < ENTRIES; i++) {
+			if (i % 4 == 3)
+				FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+			else
+				FILL(&r[i], i, i % 4 ? __NR_getppid : __NR_getuid);
+			r[i].timeout = i % 4 == 3 ? 0 : 1;
+		}
+		ASSERT_EQ(ENTRIES, enter(r, ENTRIES, 0, 0, NULL));
+		for (i = 0; i < ENTRIES; i++) {
+			if (i % 4 != 3)
+				TAKE(i, i % 4 ? getppid() : -77);
+		}
+		ASSERT_EQ(ENTRIES / 4, write(self->p[1], buf, ENTRIES / 4));
+		ASSERT_EQ(0, enter(NULL, 0, ENTRIES / 4, 0, NULL));
+		for (i = 3; i < ENTRIES; i += 4)
+			TAKE(i, 1);
+		EMPTY();
+	}
+	FILL(&r[0], 0, __NR_getgid);
+	FAILS(EACCES, enter(r, 1, 0, 0, NULL));
+	/* In a chain, it is a result. */
+	FILL(&r[1], 1, __NR_getgid);
+	FILL(&r[0], 0, __NR_getpid);
+	r[0].flags = ASYS_R_LINK;
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	TAKE(0, getpid());
+	TAKE(1, -EACCES);
+	EMPTY();
 }
 
 TEST_HARNESS_MAIN
