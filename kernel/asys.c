@@ -633,7 +633,7 @@ static long asys_wait(struct fibril_task *ft, unsigned int nr, ktime_t *until)
 			schedule();
 		} else if (!schedule_hrtimeout_range(until, current->timer_slack_ns,
 						     HRTIMER_MODE_ABS)) {
-			ret = -ETIME;
+			ret = ft->wait_left ? -ETIME : 0;
 			break;
 		}
 	}
@@ -1125,7 +1125,8 @@ SYSCALL_DEFINE6(asys_enter, const struct asys_request __user *, requests,
 	struct asys_wait w = { };
 	long taken = 0, ret;
 
-	if (READ_ONCE(sysctl_asys_disabled))
+	/* What is in flight can be waited for. */
+	if (nr_requests && READ_ONCE(sysctl_asys_disabled))
 		return -EPERM;
 	if (unlikely(flags & ~(ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC)))
 		return -EINVAL;

@@ -903,7 +903,8 @@ static struct fibril *fibril_create(struct fibril_task *ft, gfp_t gfp)
 	f = kzalloc(sizeof(*f), gfp);
 	if (!f)
 		goto free_slot;
-	f->id = slot;
+	/* Whoever was in this slot before had a lower count. */
+	f->id = slot | ft->generation << FIBRIL_SLOT_BITS;
 	INIT_LIST_HEAD(&f->node);
 	INIT_LIST_HEAD(&f->flight);
 	timerqueue_init(&f->deadline);
@@ -926,6 +927,7 @@ static void fibril_destroy(struct fibril_task *ft, struct fibril *f)
 	/* A waker that is late looks it up under the lock. */
 	scoped_guard(raw_spinlock_irq, &current->pi_lock)
 		ft->chunks[slot / FIBRIL_CHUNK][slot % FIBRIL_CHUNK] = NULL;
+	ft->generation = max(ft->generation, f->id >> FIBRIL_SLOT_BITS);
 	ida_free(&ft->ids, slot);
 	if (f->stack)
 		fibril_stack_free(f->stack);

@@ -271,6 +271,7 @@ struct fibril {
  * @stacks: T. stacks to use again, linked through their first word
  * @nr_stacks: T. how many
  * @nr: T. how many fibrils there are
+ * @generation: T. count of uses, in their ids, that new ones begin with
  * @ids: T. which slots are in use
  * @user: whom the fibrils count for
  * @rcu: for those who look at a task that exits
@@ -309,6 +310,7 @@ struct fibril_task {
 	void			*stacks;
 	unsigned int		nr_stacks;
 	unsigned int		nr;
+	u32			generation;
 	struct ida		ids;
 	struct user_struct	*user;
 	struct rcu_head		rcu;

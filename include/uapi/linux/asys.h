@@ -126,7 +126,7 @@ struct asys_wait {
 /* Size of the first published version of the structure. */
 #define ASYS_WAIT_SIZE_VER0	24
 
-/* asys_enter(): do not sleep to take requests: -EAGAIN. Waiting is another thing. */
+/* asys_enter(): do not sleep for the memory that a call needs: -EAGAIN */
 #define ASYS_ENTER_NONBLOCK	(1U << 0)
 /* ... and use no more memory than the task has got for calls before. */
 #define ASYS_ENTER_ATOMIC	(1U << 1)
