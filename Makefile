@@ -18,11 +18,14 @@ FLAVOUR ?= release
 FLAVOURS ?= release debug
 TESTS  ?= *
 WITH   ?=
+# bench: patterns of rows; whether to measure the kernel without the series
+ROWS   ?=
+BASELINE ?= 1
 # refresh: the commit of KERNEL that the series starts from
 BASEREV ?=
 
 override KERNEL := $(if $(KERNEL),$(abspath $(KERNEL)))
-export KERNEL JOBS MEM SMP DEMO DELAY CMD FLAVOUR FLAVOURS TESTS WITH BASEREV
+export KERNEL JOBS MEM SMP DEMO DELAY CMD FLAVOUR FLAVOURS TESTS WITH BASEREV ROWS BASELINE
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -37,13 +40,14 @@ help:
 #: make lint                 checkpatch, sparse, W=1, kernel-doc, objtool, shellcheck
 #: make versions             try the series on every 6.12.y that apt offers
 #: make steps                build after every patch, with fibrils and without
-#: make bench                measure
+#: make bench                measure, beside io_uring, libaio and threads
 #: make torture              forced mode under real programs, for long
 #: make clean                remove build/
 #:
 #: Variables of every target: KERNEL=dir JOBS=n MEM=size SMP=n
 #:   run:    DEMO='program args' DELAY=ms   check: FLAVOURS='release debug' TESTS='glob'
 #:   shell:  FLAVOUR=release|debug        refresh: BASEREV=commit
+#:   bench:  ROWS='statx pread*' BASELINE=0|1
 
 run check shell apply patches refresh lint versions steps bench torture:
 	@harness/$@

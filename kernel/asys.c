@@ -57,12 +57,26 @@ enum asys_policy {
 	ASYS_CHECK_close_range,
 };
 
-static const u8 asys_table[NR_syscalls] = {
+/* By in_ia32_syscall(): a number means what it means in the call that submits. */
+static const u8 asys_table[][NR_syscalls] = {
+	{
 #define ASYS_ALLOW(nr, name)		[nr] = ASYS_ALLOWED,
 #define ASYS_CHECK(nr, name, check)	[nr] = ASYS_CHECK_##check,
 #define ASYS_REFUSE(nr, name, reason)	[nr] = ASYS_REFUSED,
 #include "asys_table.h"
+	},
+#ifdef CONFIG_IA32_EMULATION
+	{
+#define ASYS_IA32
+#define ASYS_ALLOW(nr, name)		[__NR_ia32_##name] = ASYS_ALLOWED,
+#define ASYS_CHECK(nr, name, check)	[__NR_ia32_##name] = ASYS_CHECK_##check,
+#define ASYS_REFUSE(nr, name, reason)	[__NR_ia32_##name] = ASYS_REFUSED,
+#include "asys_table.h"
+	},
+#endif
 };
+
+static_assert(IA32_NR_syscalls <= NR_syscalls);
 
 /* Calls take 32 bits of these arguments: what is above them is not looked at. */
 
@@ -149,19 +163,22 @@ static bool asys_check_close_range(unsigned int flags)
 }
 
 /* May call @nr be made with the arguments in @regs? */
-static noinline bool asys_check_args(unsigned int nr, const struct pt_regs *regs)
+static noinline bool asys_check_args(unsigned int nr, struct pt_regs *regs)
 {
-	switch (asys_table[nr]) {
+	unsigned long args[ASYS_MAX_ARGS];
+
+	syscall_get_arguments(current, regs, args);
+	switch (asys_table[in_ia32_syscall()][nr]) {
 	case ASYS_CHECK_ioctl:
-		return asys_check_ioctl(regs->si);
+		return asys_check_ioctl(args[1]);
 	case ASYS_CHECK_prctl:
-		return asys_check_prctl(regs->di);
+		return asys_check_prctl(args[0]);
 	case ASYS_CHECK_futex:
-		return asys_check_futex(regs->si);
+		return asys_check_futex(args[1]);
 	case ASYS_CHECK_keyctl:
-		return asys_check_keyctl(regs->di);
+		return asys_check_keyctl(args[0]);
 	case ASYS_CHECK_close_range:
-		return asys_check_close_range(regs->dx);
+		return asys_check_close_range(args[2]);
 	}
 	return false;
 }
@@ -170,19 +187,27 @@ static noinline bool asys_check_args(unsigned int nr, const struct pt_regs *regs
  * Running a call, on its fibril
  */
 
+/* @ia32 is in_ia32_syscall(), for those who know it already. */
+static __always_inline long asys_sys_call(const struct pt_regs *regs,
+					  unsigned int nr, bool ia32)
+{
+	return ia32 ? ia32_sys_call(regs, nr) : x64_sys_call(regs, nr);
+}
+
 /* The kernel wants the call to be made again, not to be interrupted. */
 static long asys_call_again(struct fibril *f, long ret)
 {
 	while (unlikely(ret == -ERESTARTNOINTR) && !fibril_signal_pending(false)) {
 		schedule_timeout_uninterruptible(1);
-		ret = x64_sys_call(fibril_regs(f), f->nr);
+		ret = asys_sys_call(fibril_regs(f), f->nr, in_ia32_syscall());
 	}
 	return ret;
 }
 
 static long asys_call(struct fibril *f)
 {
-	return asys_call_again(f, x64_sys_call(fibril_regs(f), f->nr));
+	return asys_call_again(f, asys_sys_call(fibril_regs(f), f->nr,
+						in_ia32_syscall()));
 }
 
 /* What user mode gets to see: nobody restarts these. */
@@ -216,7 +241,7 @@ static noinline void asys_run_again(struct fibril *f)
 	f->result = asys_result(f, asys_call_again(f, f->result));
 }
 
-static __always_inline void asys_run(struct fibril *f)
+static __always_inline void asys_run(struct fibril *f, bool ia32)
 {
 	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
 	long ret;
@@ -225,7 +250,7 @@ static __always_inline void asys_run(struct fibril *f)
 		asys_run_traced(f);
 		return;
 	}
-	ret = x64_sys_call(fibril_regs(f), f->nr);
+	ret = asys_sys_call(fibril_regs(f), f->nr, ia32);
 	f->result = ret;
 	/* Errors, among which those that user mode does not know */
 	if (unlikely((unsigned long)ret >= -ERESTART_RESTARTBLOCK))
@@ -453,10 +478,9 @@ static noinline long asys_enter_work(unsigned long work, struct fibril *f)
 		.nr = f->nr,
 		.arch = syscall_get_arch(current),
 		.instruction_pointer = KSTK_EIP(current),
-		.args = { regs->di, regs->si, regs->dx,
-			  regs->r10, regs->r8, regs->r9 },
 	};
 
+	syscall_get_arguments(current, regs, (unsigned long *)sd.args);
 	if (work & (SYSCALL_WORK_SYSCALL_TRACE | SYSCALL_WORK_SYSCALL_EMU |
 		    SYSCALL_WORK_SYSCALL_AUDIT |
 		    SYSCALL_WORK_SYSCALL_USER_DISPATCH))
@@ -474,7 +498,8 @@ static noinline long asys_enter_work(unsigned long work, struct fibril *f)
  * Get @f ready for call @nr, whose arguments are there: 0, or 1 if it is not to
  * be made because f->result is known, or why it cannot be made.
  */
-static __always_inline long asys_look_up(struct fibril *f, unsigned int nr)
+static __always_inline long asys_look_up(struct fibril *f, unsigned int nr,
+					 bool ia32)
 {
 	struct pt_regs *regs = fibril_regs(f);
 
@@ -485,7 +510,9 @@ static __always_inline long asys_look_up(struct fibril *f, unsigned int nr)
 	nr = array_index_nospec(nr, NR_syscalls);
 	f->nr = nr;
 	arch_fibril_set_nr(regs, nr);
-	if (unlikely(asys_table[nr] != ASYS_ALLOWED) &&
+	if (ia32)
+		arch_fibril_ia32_args(regs);
+	if (unlikely(asys_table[ia32][nr] != ASYS_ALLOWED) &&
 	    !asys_check_args(nr, regs))
 		return -EOPNOTSUPP;
 	return 0;
@@ -495,7 +522,7 @@ static __always_inline long asys_look_up(struct fibril *f, unsigned int nr)
 static long asys_prepare(struct fibril *f, unsigned int nr)
 {
 	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
-	long ret = asys_look_up(f, nr);
+	long ret = asys_look_up(f, nr, in_ia32_syscall());
 
 	if (!ret && unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
 		ret = asys_enter_work(work, f);
@@ -731,7 +758,7 @@ static void asys_run_chain(struct fibril *f)
 			f->cookie = req->cookie;
 			ret = asys_prepare(f, req->nr);
 			if (!ret) {
-				asys_run(f);
+				asys_run(f, in_ia32_syscall());
 				fibril_run_works(f);
 			}
 			if (ret >= 0)
@@ -750,11 +777,13 @@ static void asys_run_chain(struct fibril *f)
 /* Arguments are looked at when they are known: see asys_prepare(). */
 static long asys_may_be_linked(unsigned int nr)
 {
+	const u8 *table = asys_table[in_ia32_syscall()];
+
 	if (nr == ASYS_NOP)
 		return 0;
 	if (nr >= NR_syscalls)
 		return -ENOSYS;
-	if (asys_table[array_index_nospec(nr, NR_syscalls)] <= ASYS_REFUSED)
+	if (table[array_index_nospec(nr, NR_syscalls)] <= ASYS_REFUSED)
 		return -EOPNOTSUPP;
 	return 0;
 }
@@ -846,7 +875,7 @@ struct asys_batch {
  * anywhere else, for @b would be home's then.
  */
 static __always_inline void asys_run_batch(struct fibril *f,
-					   struct asys_batch *b)
+					   struct asys_batch *b, bool ia32)
 {
 	struct thread_info *ti = current_thread_info();
 	struct pt_regs *regs = fibril_regs(f);
@@ -878,7 +907,7 @@ static __always_inline void asys_run_batch(struct fibril *f,
 			b->timeout = head.timeout;
 			return;
 		}
-		ret = asys_look_up(f, head.nr);
+		ret = asys_look_up(f, head.nr, ia32);
 		if (unlikely(ret < 0)) {
 			b->why = ASYS_WHY_ERROR;
 			b->error = ret;
@@ -888,7 +917,7 @@ static __always_inline void asys_run_batch(struct fibril *f,
 		b->timeout = head.timeout;
 		b->i++;
 		if (likely(!ret))
-			asys_run(f);
+			asys_run(f, ia32);
 		/* From here on, it may be on its own. */
 		if (unlikely(f->works || f->detached))
 			fibril_done(f);
@@ -903,14 +932,22 @@ static __always_inline void asys_run_batch(struct fibril *f,
 		 likely(!(READ_ONCE(ti->flags) & ASYS_TIF_WORK)));
 }
 
+/* So that the other one need not ask for each call. */
+static noinline void asys_run_batch_ia32(struct fibril *f)
+{
+	asys_run_batch(f, f->batch, true);
+}
+
 asmlinkage __visible void fibril_main(struct fibril *f)
 {
-	if (likely(f->batch))
-		asys_run_batch(f, f->batch);
+	if (unlikely(f->batch && in_ia32_syscall()))
+		asys_run_batch_ia32(f);
+	else if (likely(f->batch))
+		asys_run_batch(f, f->batch, false);
 	else if (f->fn)
 		f->fn(f);
 	else
-		asys_run(f);
+		asys_run(f, in_ia32_syscall());
 	if (unlikely(f->works || f->detached))
 		fibril_done(f);
 }
@@ -1098,7 +1135,7 @@ static long asys_wait_ring(struct fibril_task *ft, u32 min,
  * @size: size of *@wait
  *
  * Completions go to the ring that asys_control() has set.  A request that cannot
- * be taken ends the batch.
+ * be taken ends the batch, and then there is no wait.
  *
  * Return: how many requests were taken; if that is 0 and some were given, why
  * the first one was not, as with asys_submit(); if none was given, how the wait
@@ -1149,7 +1186,8 @@ SYSCALL_DEFINE6(asys_enter, const struct asys_request __user *, requests,
 		if (taken < 0)
 			return taken;
 	}
-	if (!min_complete)
+	/* It might wait for what one of the others is to bring about. */
+	if (!min_complete || taken < nr_requests)
 		return taken;
 	ret = asys_wait_ring(ft, min_complete, &w);
 	return taken ?: ret;
@@ -1222,7 +1260,8 @@ static long asys_cancel(const u64 *cookie)
 	if (!ft)
 		return ret;
 	list_for_each_entry(f, &ft->flight, flight) {
-		if (cookie && f->cookie != *cookie)
+		/* One that is about to store its completion has finished. */
+		if (f->ending || (cookie && f->cookie != *cookie))
 			continue;
 		woken = fibril_cancel(f, FIBRIL_KILL);
 		if (cookie)
@@ -1349,58 +1388,25 @@ core_initcall(asys_init);
  * What an administrator sees
  */
 
-/* What /proc/<pid>/fibrils says about a call. */
-struct asys_line {
-	u32 nr;
-	unsigned int state;
-	u64 cookie;
-	unsigned long since, wchan;
-};
-
-/* Get the call in @slot, if it is in flight; %false: there are no more slots. */
-static bool asys_get_line(struct task_struct *task, u32 slot,
-			  struct asys_line *line)
-{
-	struct fibril **chunk = NULL;
-	struct fibril *f;
-
-	line->nr = NR_syscalls;
-	raw_spin_lock_irq(&task->pi_lock);
-	/* The lowest free slot is used first. */
-	if (task->fibrils)
-		chunk = task->fibrils->chunks[slot / FIBRIL_CHUNK];
-	f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
-	if (f && !list_empty(&f->flight)) {
-		line->nr = f->nr;
-		line->state = f->state;
-		line->cookie = f->cookie;
-		line->since = f->since;
-		line->wchan = f == task->fibrils->running ?
-			      0 : fibril_wchan(task, f);
-	}
-	raw_spin_unlock_irq(&task->pi_lock);
-	return chunk;
-}
-
 /*
  * One line for each call that sleeps: number, cookie, state, milliseconds, and
  * the function it sleeps in.
  */
 int proc_fibrils_show(struct seq_file *m, struct task_struct *task)
 {
-	struct asys_line line;
+	struct fibril_view view;
 	u32 slot;
 
-	for (slot = 0; slot < FIBRIL_MAX; slot++) {
-		if (!asys_get_line(task, slot, &line) || seq_has_overflowed(m))
+	for (slot = 0; fibril_look(task, slot, &view, 1); slot++) {
+		if (seq_has_overflowed(m))
 			break;
 		cond_resched();
-		if (line.nr == NR_syscalls)
+		if (!view.used)
 			continue;
-		seq_printf(m, "%u %#llx %c %u %ps\n", line.nr, line.cookie,
-			   task_index_to_char(__task_state_index(line.state, 0)),
-			   jiffies_to_msecs(jiffies - line.since),
-			   (void *)line.wchan);
+		seq_printf(m, "%u %#llx %c %u %ps\n", view.nr, view.cookie,
+			   task_index_to_char(__task_state_index(view.state, 0)),
+			   jiffies_to_msecs(jiffies - view.since),
+			   view.depth ? (void *)view.trace[0] : NULL);
 	}
 	return 0;
 }
@@ -1423,19 +1429,32 @@ static void asys_force_done(struct fibril *f)
 }
 
 /* These look at a signal mask, which is home's. */
-static bool asys_force_mask(unsigned int nr, const struct pt_regs *regs)
+static bool asys_force_mask(unsigned int nr, struct pt_regs *regs)
 {
-	switch (nr) {
+#define IA32(name)	(NR_syscalls + __NR_ia32_##name)
+	unsigned long args[ASYS_MAX_ARGS];
+
+	syscall_get_arguments(current, regs, args);
+	switch (in_ia32_syscall() ? NR_syscalls + nr : nr) {
 	case __NR_ppoll:
-		return regs->r10;
+	case IA32(ppoll):
+	case IA32(ppoll_time64):
+		return args[3];
 	case __NR_pselect6:
 	case __NR_io_pgetevents:
-		return regs->r9;
+	case IA32(pselect6):
+	case IA32(pselect6_time64):
+	case IA32(io_pgetevents):
+	case IA32(io_pgetevents_time64):
+		return args[5];
 	case __NR_epoll_pwait:
 	case __NR_epoll_pwait2:
-		return regs->r8;
+	case IA32(epoll_pwait):
+	case IA32(epoll_pwait2):
+		return args[4];
 	}
 	return false;
+#undef IA32
 }
 
 static void asys_force_wait(struct fibril_task *ft, struct fibril *f)
@@ -1460,18 +1479,19 @@ static void asys_force_wait(struct fibril_task *ft, struct fibril *f)
 	ft->wait_for = NULL;
 }
 
-long asys_force_syscall(const struct pt_regs *regs, unsigned int nr)
+long asys_force_syscall(struct pt_regs *regs, unsigned int nr)
 {
+	bool ia32 = in_ia32_syscall();
 	struct fibril *f;
 	long ret;
 
-	if ((asys_table[nr] != ASYS_ALLOWED && !asys_check_args(nr, regs)) ||
+	if ((asys_table[ia32][nr] != ASYS_ALLOWED && !asys_check_args(nr, regs)) ||
 	    asys_force_mask(nr, regs) ||
 	    fibril_attach())
-		return x64_sys_call(regs, nr);
+		return asys_sys_call(regs, nr, ia32);
 	f = fibril_alloc(GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(f))
-		return x64_sys_call(regs, nr);
+		return asys_sys_call(regs, nr, ia32);
 
 	f->nr = nr;
 	f->cookie = 0;

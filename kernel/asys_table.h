@@ -4,6 +4,9 @@
  * call, in the order of arch/x86/entry/syscalls/syscall_64.tbl.  A number
  * without a line (a new kernel's call, the x32 numbers) is refused.
  *
+ * A line is for the i386 call of that name, too, whatever its number and
+ * however it takes its arguments.  Those that only one of the two has follow.
+ *
  * A call is refused because it could mean nothing in a fibril, or because it
  * changes what the task is or touches the context that returns to user mode
  * ("home"); never because it is work.  What one thread of a process may do
@@ -40,7 +43,8 @@
  * alone does not say enough, or where one would have expected the other answer.
  * Each entry is on a line of its own, for scripts.
  *
- * Define the three macros, then include this file; it undefines them.
+ * Define the three macros, and ASYS_IA32 for the calls of i386, then include
+ * this file; it undefines them.
  */
 
 ASYS_ALLOW(0, read)
@@ -99,8 +103,8 @@ ASYS_ALLOW(23, select)
  */
 ASYS_REFUSE(24, sched_yield, POINTLESS)
 /*
- * arch/x86/entry/vdso/vma.c:vdso_fix_landing: moves regs->ip, but only for an
- * ia32 call, and those are refused
+ * arch/x86/entry/vdso/vma.c:vdso_fix_landing: an ia32 call that moves the vDSO
+ * moves home's return to it, too
  */
 ASYS_ALLOW(25, mremap)
 ASYS_ALLOW(26, msync)
@@ -123,7 +127,6 @@ ASYS_ALLOW(39, getpid)
 ASYS_ALLOW(40, sendfile)
 ASYS_ALLOW(41, socket)
 ASYS_ALLOW(42, connect)
-ASYS_ALLOW(43, accept)
 ASYS_ALLOW(44, sendto)
 ASYS_ALLOW(45, recvfrom)
 ASYS_ALLOW(46, sendmsg)
@@ -153,8 +156,6 @@ ASYS_ALLOW(61, wait4)
 ASYS_ALLOW(62, kill)
 ASYS_ALLOW(63, uname)
 ASYS_ALLOW(64, semget)
-/* ipc/sem.c:get_undo_list: SEM_UNDO relies on the second look at the list, after kzalloc() */
-ASYS_ALLOW(65, semop)
 ASYS_ALLOW(66, semctl)
 ASYS_ALLOW(67, shmdt)
 ASYS_ALLOW(68, msgget)
@@ -251,7 +252,6 @@ ASYS_REFUSE(130, rt_sigsuspend, SIGNAL)
 ASYS_REFUSE(131, sigaltstack, REGS)
 ASYS_ALLOW(132, utime)
 ASYS_ALLOW(133, mknod)
-ASYS_REFUSE(134, uselib, NOSYS)
 /* kernel/exec_domain.c:personality: how exec, mmap and signals treat this thread from now on */
 ASYS_REFUSE(135, personality, IDENTITY)
 ASYS_ALLOW(136, ustat)
@@ -350,8 +350,6 @@ ASYS_REFUSE(180, nfsservctl, NOSYS)
 ASYS_REFUSE(181, getpmsg, NOSYS)
 ASYS_REFUSE(182, putpmsg, NOSYS)
 ASYS_REFUSE(183, afs_syscall, NOSYS)
-ASYS_REFUSE(184, tuxcall, NOSYS)
-ASYS_REFUSE(185, security, NOSYS)
 ASYS_ALLOW(186, gettid)
 ASYS_ALLOW(187, readahead)
 ASYS_ALLOW(188, setxattr)
@@ -379,7 +377,6 @@ ASYS_CHECK(202, futex, futex)
  */
 ASYS_ALLOW(203, sched_setaffinity)
 ASYS_ALLOW(204, sched_getaffinity)
-ASYS_REFUSE(205, set_thread_area, NOSYS)
 /*
  * fs/aio.c: contexts belong to the mm, each with its own lock and any number
  * of waiters, so the whole family may go
@@ -389,19 +386,14 @@ ASYS_ALLOW(207, io_destroy)
 ASYS_ALLOW(208, io_getevents)
 ASYS_ALLOW(209, io_submit)
 ASYS_ALLOW(210, io_cancel)
-ASYS_REFUSE(211, get_thread_area, NOSYS)
 ASYS_REFUSE(212, lookup_dcookie, NOSYS)
 ASYS_ALLOW(213, epoll_create)
-ASYS_REFUSE(214, epoll_ctl_old, NOSYS)
-ASYS_REFUSE(215, epoll_wait_old, NOSYS)
 ASYS_ALLOW(216, remap_file_pages)
 ASYS_ALLOW(217, getdents64)
 /* kernel/fork.c:set_tid_address: what is cleared and woken when the task exits */
 ASYS_REFUSE(218, set_tid_address, THREAD)
 /* kernel/signal.c:restart_syscall: continues the call that a signal interrupted in home */
 ASYS_REFUSE(219, restart_syscall, SIGNAL)
-/* ipc/sem.c:get_undo_list: as semop */
-ASYS_ALLOW(220, semtimedop)
 ASYS_ALLOW(221, fadvise64)
 /*
  * kernel/time/posix-timers.c:do_timer_create: timers are the process's; CPU
@@ -469,7 +461,6 @@ ASYS_ALLOW(258, mkdirat)
 ASYS_ALLOW(259, mknodat)
 ASYS_ALLOW(260, fchownat)
 ASYS_ALLOW(261, futimesat)
-ASYS_ALLOW(262, newfstatat)
 ASYS_ALLOW(263, unlinkat)
 ASYS_ALLOW(264, renameat)
 ASYS_ALLOW(265, linkat)
@@ -551,8 +542,6 @@ ASYS_ALLOW(316, renameat2)
 ASYS_REFUSE(317, seccomp, CRED)
 ASYS_ALLOW(318, getrandom)
 ASYS_ALLOW(319, memfd_create)
-/* kernel/kexec_file.c:kexec_file_load: as kexec_load */
-ASYS_ALLOW(320, kexec_file_load)
 /*
  * kernel/bpf/syscall.c:__sys_bpf: a test run has migration disabled and then
  * the task sleeps whole
@@ -583,8 +572,6 @@ ASYS_ALLOW(332, statx)
 ASYS_ALLOW(333, io_pgetevents)
 /* kernel/rseq.c:rseq: user memory that is written on each return to user mode */
 ASYS_REFUSE(334, rseq, THREAD)
-/* arch/x86/kernel/uprobes.c:uretprobe: is the return from a probed user function */
-ASYS_REFUSE(335, uretprobe, REGS)
 
 /* 336 to 423 were never assigned: no entry */
 
@@ -658,6 +645,147 @@ ASYS_REFUSE(481, asys_await_completion, SELF)
 ASYS_REFUSE(482, asys_enter, SELF)
 ASYS_REFUSE(483, asys_control, SELF)
 
+#ifndef ASYS_IA32
+
+/* Calls that i386 has not, or not under this name, or still has */
+
+ASYS_ALLOW(43, accept)
+/* ipc/sem.c:get_undo_list: SEM_UNDO relies on the second look at the list, after kzalloc() */
+ASYS_ALLOW(65, semop)
+ASYS_REFUSE(134, uselib, NOSYS)
+ASYS_REFUSE(184, tuxcall, NOSYS)
+ASYS_REFUSE(185, security, NOSYS)
+ASYS_REFUSE(205, set_thread_area, NOSYS)
+ASYS_REFUSE(211, get_thread_area, NOSYS)
+ASYS_REFUSE(214, epoll_ctl_old, NOSYS)
+ASYS_REFUSE(215, epoll_wait_old, NOSYS)
+/* ipc/sem.c:get_undo_list: as semop */
+ASYS_ALLOW(220, semtimedop)
+ASYS_ALLOW(262, newfstatat)
+/* kernel/kexec_file.c:kexec_file_load: as kexec_load */
+ASYS_ALLOW(320, kexec_file_load)
+/* arch/x86/kernel/uprobes.c:uretprobe: is the return from a probed user function */
+ASYS_REFUSE(335, uretprobe, REGS)
+
+#else
+
+/*
+ * Calls that x86-64 has not, or not under this name, in the order of
+ * arch/x86/entry/syscalls/syscall_32.tbl.  Where calls differ in the width of
+ * what they pass only, one has been looked at for all.
+ */
+
+/* kernel/exit.c:do_wait: as wait4 */
+ASYS_ALLOW(7, waitpid)
+ASYS_REFUSE(17, break, NOSYS)
+ASYS_ALLOW(18, oldstat)
+/* fs/namespace.c:mntput_no_expire: as umount2 */
+ASYS_ALLOW(22, umount)
+ASYS_ALLOW(25, stime)
+ASYS_ALLOW(28, oldfstat)
+ASYS_REFUSE(31, stty, NOSYS)
+ASYS_REFUSE(32, gtty, NOSYS)
+/* kernel/sched/syscalls.c:set_user_nice: as setpriority */
+ASYS_ALLOW(34, nice)
+ASYS_REFUSE(35, ftime, NOSYS)
+ASYS_REFUSE(44, prof, NOSYS)
+/* kernel/signal.c:do_sigaction: as rt_sigaction, all of these */
+ASYS_REFUSE(48, signal, SIGNAL)
+ASYS_REFUSE(53, lock, NOSYS)
+ASYS_REFUSE(56, mpx, NOSYS)
+ASYS_REFUSE(58, ulimit, NOSYS)
+ASYS_ALLOW(59, oldolduname)
+ASYS_REFUSE(67, sigaction, SIGNAL)
+/* kernel/signal.c:sgetmask: current->blocked is home's, as in rt_sigprocmask */
+ASYS_REFUSE(68, sgetmask, SIGNAL)
+ASYS_REFUSE(69, ssetmask, SIGNAL)
+ASYS_REFUSE(72, sigsuspend, SIGNAL)
+/* kernel/signal.c:do_sigpending: as rt_sigpending */
+ASYS_ALLOW(73, sigpending)
+ASYS_ALLOW(84, oldlstat)
+/* fs/exec.c:uselib: maps a file, as mmap */
+ASYS_ALLOW(86, uselib)
+ASYS_ALLOW(89, readdir)
+ASYS_REFUSE(98, profil, NOSYS)
+/*
+ * net/compat.c: which call it is, it reads from user memory; as each of them
+ * may be submitted, it need not be known here
+ */
+ASYS_ALLOW(102, socketcall)
+ASYS_ALLOW(109, olduname)
+ASYS_REFUSE(112, idle, NOSYS)
+/* arch/x86/kernel/vm86_32.c is not for x86-64 */
+ASYS_REFUSE(113, vm86old, NOSYS)
+/* ipc/syscall.c:compat_ksys_ipc: any of the semaphore, message and memory calls, as socketcall */
+ASYS_ALLOW(117, ipc)
+/* arch/x86/kernel/signal_32.c:sigreturn: as rt_sigreturn */
+ASYS_REFUSE(119, sigreturn, REGS)
+ASYS_REFUSE(126, sigprocmask, SIGNAL)
+ASYS_REFUSE(134, bdflush, NOSYS)
+ASYS_ALLOW(140, _llseek)
+ASYS_ALLOW(142, _newselect)
+ASYS_REFUSE(166, vm86, NOSYS)
+ASYS_ALLOW(191, ugetrlimit)
+ASYS_ALLOW(192, mmap2)
+ASYS_ALLOW(193, truncate64)
+ASYS_ALLOW(194, ftruncate64)
+ASYS_ALLOW(195, stat64)
+ASYS_ALLOW(196, lstat64)
+ASYS_ALLOW(197, fstat64)
+ASYS_ALLOW(198, lchown32)
+ASYS_ALLOW(199, getuid32)
+ASYS_ALLOW(200, getgid32)
+ASYS_ALLOW(201, geteuid32)
+ASYS_ALLOW(202, getegid32)
+ASYS_REFUSE(203, setreuid32, CRED)
+ASYS_REFUSE(204, setregid32, CRED)
+ASYS_ALLOW(205, getgroups32)
+ASYS_REFUSE(206, setgroups32, CRED)
+ASYS_ALLOW(207, fchown32)
+ASYS_REFUSE(208, setresuid32, CRED)
+ASYS_ALLOW(209, getresuid32)
+ASYS_REFUSE(210, setresgid32, CRED)
+ASYS_ALLOW(211, getresgid32)
+ASYS_ALLOW(212, chown32)
+ASYS_REFUSE(213, setuid32, CRED)
+ASYS_REFUSE(214, setgid32, CRED)
+ASYS_REFUSE(215, setfsuid32, CRED)
+ASYS_REFUSE(216, setfsgid32, CRED)
+ASYS_ALLOW(221, fcntl64)
+ASYS_ALLOW(239, sendfile64)
+/* arch/x86/kernel/tls.c:do_set_thread_area: loads home's TLS segments */
+ASYS_REFUSE(243, set_thread_area, REGS)
+ASYS_REFUSE(244, get_thread_area, REGS)
+ASYS_ALLOW(268, statfs64)
+ASYS_ALLOW(269, fstatfs64)
+ASYS_ALLOW(272, fadvise64_64)
+ASYS_ALLOW(300, fstatat64)
+ASYS_ALLOW(403, clock_gettime64)
+ASYS_ALLOW(404, clock_settime64)
+ASYS_ALLOW(405, clock_adjtime64)
+ASYS_ALLOW(406, clock_getres_time64)
+ASYS_ALLOW(407, clock_nanosleep_time64)
+ASYS_ALLOW(408, timer_gettime64)
+ASYS_ALLOW(409, timer_settime64)
+ASYS_ALLOW(410, timerfd_gettime64)
+ASYS_ALLOW(411, timerfd_settime64)
+ASYS_ALLOW(412, utimensat_time64)
+/* kernel/signal.c:set_compat_user_sigmask: as io_pgetevents, in all of these */
+ASYS_ALLOW(413, pselect6_time64)
+ASYS_ALLOW(414, ppoll_time64)
+ASYS_ALLOW(416, io_pgetevents_time64)
+ASYS_ALLOW(417, recvmmsg_time64)
+ASYS_ALLOW(418, mq_timedsend_time64)
+ASYS_ALLOW(419, mq_timedreceive_time64)
+/* ipc/sem.c:get_undo_list: as semtimedop */
+ASYS_ALLOW(420, semtimedop_time64)
+ASYS_REFUSE(421, rt_sigtimedwait_time64, SIGNAL)
+ASYS_CHECK(422, futex_time64, futex)
+ASYS_ALLOW(423, sched_rr_get_interval_time64)
+
+#endif
+
 #undef ASYS_ALLOW
 #undef ASYS_CHECK
 #undef ASYS_REFUSE
+#undef ASYS_IA32

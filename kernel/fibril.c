@@ -300,6 +300,22 @@ static unsigned int fibrils_sleep_state(struct task_struct *tsk,
 	return state | TASK_FIBRILS | __TASK_FREEZABLE_UNSAFE;
 }
 
+/* All contexts sleep: what a tracer sees, and may change, is home's. */
+static void __sched fibrils_sleep(struct fibril_task *ft)
+{
+	struct arch_fibril_state own;
+
+	if (!in_fibril()) {
+		schedule_all_contexts(false);
+		return;
+	}
+	arch_fibril_save(&own);
+	arch_fibril_restore(&ft->home.saved.arch);
+	schedule_all_contexts(false);
+	arch_fibril_save(&ft->home.saved.arch);
+	arch_fibril_restore(&own);
+}
+
 /*
  * Take the next context that can run from the queue; sleep if there is none.
  * Called with pi_lock held and no context running; the lock may be dropped.
@@ -314,7 +330,7 @@ static struct fibril *__sched fibril_pick(struct task_struct *tsk,
 	while (!(next = fibril_first(tsk, ft))) {
 		WRITE_ONCE(tsk->__state, fibrils_sleep_state(tsk, ft));
 		raw_spin_unlock_irq(&tsk->pi_lock);
-		schedule_all_contexts(false);
+		fibrils_sleep(ft);
 		raw_spin_lock_irq(&tsk->pi_lock);
 	}
 
@@ -732,27 +748,86 @@ unsigned long fibril_home_sp(struct task_struct *p)
 	return sp;
 }
 
-/**
- * fibril_wchan() - where a parked fibril sleeps
- * @p: its task, whose pi_lock is held
- * @f: the fibril
- *
- * Return: the address of the caller of schedule(), or 0.
+/*
+ * The return addresses on the stack of a parked fibril: up to @max of them,
+ * without those in the scheduler.  Nobody unwinds here, so a stale one may be
+ * among them.
  */
-unsigned long fibril_wchan(struct task_struct *p, struct fibril *f)
+static unsigned int fibril_trace(struct fibril *f, unsigned long *addrs,
+				 unsigned int max)
 {
 	unsigned long sp = f->sp, end = (unsigned long)f->stack + THREAD_SIZE;
 	unsigned long addr;
+	unsigned int n = 0;
 
-	lockdep_assert_held(&p->pi_lock);
-
-	/* Return addresses lie on the stack; the first that counts will do. */
-	for (; sp < end; sp += sizeof(unsigned long)) {
+	for (; sp < end && n < max; sp += sizeof(unsigned long)) {
 		addr = READ_ONCE_NOCHECK(*(unsigned long *)sp);
 		if (__kernel_text_address(addr) && !in_sched_functions(addr))
-			return addr;
+			addrs[n++] = addr;
 	}
-	return 0;
+	return n;
+}
+
+/**
+ * fibril_look() - see what a fibril does
+ * @p: its task
+ * @slot: where it is among the fibrils of the task
+ * @view: what to fill in; its @used says whether there is a call in flight
+ * @depth: how many addresses to fill in, at most
+ *
+ * Return: %false: neither in @slot nor in any above it.
+ */
+bool fibril_look(struct task_struct *p, u32 slot, struct fibril_view *view,
+		 unsigned int depth)
+{
+	struct fibril **chunk = NULL;
+	struct fibril *f;
+
+	view->used = false;
+	if (slot >= FIBRIL_MAX)
+		return false;
+	guard(raw_spinlock_irqsave)(&p->pi_lock);
+	/* The lowest free slot is used first. */
+	if (p->fibrils)
+		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
+	f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
+	if (f && !list_empty(&f->flight)) {
+		view->used = true;
+		view->nr = f->nr;
+		view->state = f->state;
+		view->cookie = f->cookie;
+		view->since = f->since;
+		view->depth = f == p->fibrils->running ? 0 :
+			      fibril_trace(f, view->trace, depth);
+	}
+	return chunk;
+}
+
+/* So many fibrils of a task go to the log. */
+#define FIBRIL_SHOW	64
+
+/* printk() may wake @p, so not under pi_lock: some of it may be over by then. */
+void __fibril_show(struct task_struct *p)
+{
+	struct fibril_view view;
+	unsigned int i, shown = 0;
+	u32 slot;
+
+	for (slot = 0; fibril_look(p, slot, &view, FIBRIL_TRACE); slot++) {
+		if (!view.used)
+			continue;
+		if (shown++ == FIBRIL_SHOW) {
+			pr_info(" and more: see /proc/%d/fibrils\n",
+				task_pid_nr(p));
+			return;
+		}
+		pr_info(" fibril: call:%u cookie:%#llx state:%c for %u ms\n",
+			view.nr, view.cookie,
+			task_index_to_char(__task_state_index(view.state, 0)),
+			jiffies_to_msecs(jiffies - view.since));
+		for (i = 0; i < view.depth; i++)
+			pr_info("  ? %pB\n", (void *)view.trace[i]);
+	}
 }
 
 /**

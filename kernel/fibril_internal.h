@@ -317,6 +317,28 @@ struct fibril_task {
 	struct fibril		**chunks[FIBRIL_CHUNKS];
 };
 
+#define FIBRIL_TRACE	16
+
+/**
+ * struct fibril_view - what others see of a fibril
+ * @used: there is a call in flight; otherwise nothing else is filled in
+ * @nr: number of the call
+ * @state: what it sleeps in
+ * @cookie: user's name for the call
+ * @since: when the call has slept first, in jiffies
+ * @depth: how many addresses there are in @trace
+ * @trace: where it sleeps, and where it has been called from, as far as known
+ */
+struct fibril_view {
+	bool			used;
+	u32			nr;
+	unsigned int		state;
+	u64			cookie;
+	unsigned long		since;
+	unsigned int		depth;
+	unsigned long		trace[FIBRIL_TRACE];
+};
+
 extern unsigned int sysctl_fibrils_per_task;
 extern unsigned int sysctl_fibrils_per_user;
 
@@ -341,7 +363,8 @@ void fibril_switched(struct fibril_task *ft);
 asmlinkage void fibril_main(struct fibril *f);
 
 bool fibril_home_match_locked(struct task_struct *p, unsigned int state);
-unsigned long fibril_wchan(struct task_struct *p, struct fibril *f);
+bool fibril_look(struct task_struct *p, u32 slot, struct fibril_view *view,
+		 unsigned int depth);
 
 /* Use a fibril again that has finished without sleeping. */
 static inline void fibril_renew(struct fibril *f)

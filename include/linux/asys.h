@@ -17,11 +17,10 @@ static __always_inline bool asys_forced(void)
 	return unlikely(current->asys_force);
 }
 
-long asys_force_syscall(const struct pt_regs *regs, unsigned int nr);
+long asys_force_syscall(struct pt_regs *regs, unsigned int nr);
 #else
 static __always_inline bool asys_forced(void) { return false; }
-static inline long asys_force_syscall(const struct pt_regs *regs,
-				      unsigned int nr)
+static inline long asys_force_syscall(struct pt_regs *regs, unsigned int nr)
 {
 	return 0;
 }

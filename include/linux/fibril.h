@@ -58,6 +58,7 @@ void __noreturn __fibril_die(void);
 bool fibrils_in_flight(void);
 bool __fibrils_may_freeze(struct task_struct *p);
 void fibril_init_task(struct task_struct *p);
+void __fibril_show(struct task_struct *p);
 void __fibril_set_rcuwait(const struct rcuwait *w);
 fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w);
 
@@ -139,6 +140,13 @@ static inline void fibril_exit(void)
 		__fibril_exit();
 }
 
+/* Print where the fibrils of @p sleep. */
+static inline void fibril_show(struct task_struct *p)
+{
+	if (task_has_fibrils(p))
+		__fibril_show(p);
+}
+
 /* An oops on a fibril's stack ends the fibril here and kills the task. */
 static inline void fibril_die(void)
 {
@@ -148,12 +156,10 @@ static inline void fibril_die(void)
 
 #else /* !CONFIG_FIBRILS */
 
-static inline bool task_has_fibrils(const struct task_struct *tsk)
-{
-	return false;
-}
+/* Macros: with an inline function the compiler orders some code differently. */
+#define task_has_fibrils(tsk)	false
 
-static inline bool in_fibril(void) { return false; }
+#define in_fibril()		false
 static inline bool fibril_schedule(void) { return false; }
 #define fibril_kick(tsk)	do { } while (0)
 
@@ -176,7 +182,13 @@ static inline bool fibril_task_work_add(struct callback_head *work)
 static inline void fibril_resume_user_mode(void) { }
 static inline void fibril_exit(void) { }
 static inline void fibril_die(void) { }
+static inline fibril_ref_t fibril_rcuwaiter(struct task_struct *p,
+					    const struct rcuwait *w)
+{
+	return FIBRIL_REF(FIBRIL_ANY);
+}
 static inline void fibril_init_task(struct task_struct *p) { }
+static inline void fibril_show(struct task_struct *p) { }
 
 #endif /* CONFIG_FIBRILS */
 

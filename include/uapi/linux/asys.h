@@ -19,7 +19,7 @@
 struct asys_input {
 	__s32	syscall_nr;
 	__u32	flags;
-	__u64	cookie;
+	__aligned_u64	cookie;
 	union {
 		__u64	nr_args;
 		__s64	return_code;
@@ -43,7 +43,7 @@ struct asys_input {
  */
 struct asys_completion {
 	__s64	return_code;
-	__u64	cookie;
+	__aligned_u64	cookie;
 };
 
 /**
@@ -61,7 +61,7 @@ struct asys_request {
 	__u8	flags;
 	__u8	use;
 	__u32	timeout;
-	__u64	cookie;
+	__aligned_u64	cookie;
 	__u64	args[6];
 };
 
@@ -118,9 +118,9 @@ struct asys_ring {
  * @sigsetsize: size of that mask in bytes
  */
 struct asys_wait {
-	__u64	timeout;
-	__u64	sigmask;
-	__u64	sigsetsize;
+	__aligned_u64	timeout;
+	__aligned_u64	sigmask;
+	__aligned_u64	sigsetsize;
 };
 
 /* Size of the first published version of the structure. */

@@ -75,6 +75,10 @@ static inline void arch_fibril_copy_args(struct pt_regs *regs,
 	regs->r10 = from->r10;
 	regs->r8 = from->r8;
 	regs->r9 = from->r9;
+	/* i386 has some in these. */
+	regs->bx = from->bx;
+	regs->cx = from->cx;
+	regs->bp = from->bp;
 }
 
 /*
@@ -121,6 +125,20 @@ static inline void arch_fibril_set_args(struct pt_regs *regs, const u64 *args)
 	regs->r10 = args[3];
 	regs->r8 = args[4];
 	regs->r9 = args[5];
+}
+
+/*
+ * Move arguments to where calls of i386 take them from, 32 bits of each: a
+ * program need not care how it has extended what is an int or a pointer there.
+ */
+static inline void arch_fibril_ia32_args(struct pt_regs *regs)
+{
+	regs->bx = (u32)regs->di;
+	regs->cx = (u32)regs->si;
+	regs->dx = (u32)regs->dx;
+	regs->si = (u32)regs->r10;
+	regs->di = (u32)regs->r8;
+	regs->bp = (u32)regs->r9;
 }
 
 #endif /* _ASM_X86_FIBRIL_H */

@@ -48,6 +48,12 @@
 #define __NR_asys_await_completion	481
 #endif
 
+/* linux/fs.h does not go with sys/uio.h. */
+#ifndef FIFREEZE
+#define FIFREEZE	_IOWR('X', 119, int)
+#define FITHAW		_IOWR('X', 120, int)
+#endif
+
 #define PAGE	4096UL
 
 static inline long asys_submit(struct asys_input *requests, unsigned long nr)

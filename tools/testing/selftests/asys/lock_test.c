@@ -474,4 +474,81 @@ TEST_F(lock, killed_uninterruptible)
 	EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
 }
 
+/*
+ * Freezing a file system waits, in a struct rcuwait, for those who write to it.
+ * That has a task and nothing else: which of its contexts waits is looked up.
+ */
+FIXTURE(freeze)
+{
+	struct cold cold;
+	char page[PAGE];
+	char path[PATH_MAX];
+	int dir;
+	int fd;
+	int p[2];
+};
+
+FIXTURE_SETUP(freeze)
+{
+	const char *dir = disk_dir();
+
+	NEED_ASYS();
+	NEED_ROOT();
+	if (!dir)
+		SKIP(return, "no file system on a disk");
+	NEED_COLD(&self->cold, 1);
+	ASSERT_EQ(0, pipe(self->p));
+	snprintf(self->path, sizeof(self->path), "%s/freeze.%d", dir, getpid());
+	self->fd = open(self->path, O_RDWR | O_CREAT, 0600);
+	ASSERT_LE(0, self->fd);
+	self->dir = open(dir, O_RDONLY | O_DIRECTORY);
+	ASSERT_LE(0, self->dir);
+	if (ioctl(self->dir, FIFREEZE, 0))
+		SKIP(return, "cannot freeze %s", dir);
+	ASSERT_EQ(0, ioctl(self->dir, FITHAW, 0));
+}
+
+FIXTURE_TEARDOWN(freeze)
+{
+	if (self->path[0])
+		unlink(self->path);
+}
+
+TEST_F(freeze, in_fibril)
+{
+	char *page, byte;
+
+	START(1, __NR_pwrite64, self->fd, self->cold.mem, PAGE, 0);
+	page = cold_wait(&self->cold);
+	ASSERT_NE(NULL, page);
+	/* It waits for the writer; others sleep, for something else. */
+	START(2, __NR_read, self->p[0], &byte, 1);
+	START(3, __NR_ioctl, self->dir, FIFREEZE, 0);
+	START(4, __NR_read, self->p[0], &byte, 1);
+	ASSERT_EQ(0, cold_fill(&self->cold, page, self->page));
+	REAP(1, PAGE);
+	REAP(3, 0);
+	ASSERT_EQ(0, ioctl(self->dir, FITHAW, 0));
+	ASSERT_EQ(2, write(self->p[1], "xy", 2));
+	REAP(2, 1);
+	REAP(4, 1);
+	NOTHING_LEFT();
+}
+
+TEST_F(freeze, home)
+{
+	char byte;
+
+	FILLER(filler, .state = 'D');
+	START(2, __NR_read, self->p[0], &byte, 1);
+	START(1, __NR_pwrite64, self->fd, self->cold.mem, PAGE, 0);
+	ASSERT_EQ(0, ioctl(self->dir, FIFREEZE, 0));
+	ASSERT_EQ(0, ioctl(self->dir, FITHAW, 0));
+	FILLED(filler);
+	REAP(1, PAGE);
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	REAP(2, 1);
+	NOTHING_LEFT();
+}
+
 TEST_HARNESS_MAIN

@@ -16,12 +16,6 @@
 #define __NR_asys_control	483
 #endif
 
-/* linux/fs.h does not go with sys/uio.h. */
-#ifndef FIFREEZE
-#define FIFREEZE	_IOWR('X', 119, int)
-#define FITHAW		_IOWR('X', 120, int)
-#endif
-
 #define ENTRIES	64
 
 static long enter(struct asys_request *r, unsigned int nr, unsigned int min,
@@ -366,6 +360,24 @@ static void handler(int sig)
 	handled = sig;
 }
 
+/* It does not wait for a call that one that was not taken might have to end. */
+TEST_F(ring, wait_for_part)
+{
+	struct asys_request r[2];
+	char byte;
+
+	FILL(&r[0], 1, __NR_read, self->p[0], &byte, 1);
+	FILL(&r[1], 2, __NR_write, self->p[1], "x", 1);
+	r[1].flags = 0x80;
+	ASSERT_EQ(1, enter(r, 2, 1, 0, NULL));
+	EXPECT_EQ(0U, THERE());
+	r[1].flags = 0;
+	ASSERT_EQ(1, enter(r + 1, 1, 2, 0, NULL));
+	TAKE(2, 1);
+	TAKE(1, 1);
+	EMPTY();
+}
+
 TEST_F(ring, wait_signal)
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
@@ -684,6 +696,84 @@ TEST_F(ring, chain_cancel)
 	EMPTY();
 }
 
+struct cold_ring {
+	struct cold cold;
+	/* what the memory is to hold */
+	char page[PAGE];
+	int faults;
+};
+
+#define FAULTS()	__atomic_load_n(&c.faults, __ATOMIC_ACQUIRE)
+
+static void *fill_ring(void *arg)
+{
+	struct cold_ring *c = arg;
+	char *page;
+
+	while ((page = cold_wait(&c->cold))) {
+		int err;
+
+		__atomic_add_fetch(&c->faults, 1, __ATOMIC_RELEASE);
+		err = cold_fill(&c->cold, page, c->page);
+		/* Several contexts may wait for it. */
+		MUST(!err || err == -EEXIST);
+	}
+	return NULL;
+}
+
+/* A ring that somebody has to bring, whenever it is needed */
+TEST_F(ring, userfaultfd)
+{
+	struct cold_ring c = {};
+	struct asys_request r[3];
+	pthread_t thread;
+	char byte[3];
+	int i, seen = 0;
+
+	NEED_COLD(&c.cold, 1);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, fill_ring, &c));
+	self->ring = (struct asys_ring *)c.cold.mem;
+	self->entries = 128;
+	ASSERT_EQ(0, set_ring(self->ring, 128));
+	for (i = 0; i < 3; i++)
+		FILL(&r[i], i, __NR_getppid);
+	ASSERT_EQ(3, enter(r, 3, 3, 0, NULL));
+	EXPECT_LE(1, FAULTS());
+	for (i = 0; i < 3; i++)
+		TAKE(i, getppid());
+
+	/* It goes while calls sleep. */
+	for (i = 0; i < 3; i++)
+		FILL(&r[i], i, __NR_read, self->p[0], byte + i, 1);
+	ASSERT_EQ(3, enter(r, 3, 0, 0, NULL));
+	memcpy(c.page, self->ring, PAGE);
+	ASSERT_EQ(0, madvise(c.cold.mem, PAGE, MADV_DONTNEED));
+	ASSERT_EQ(3, write(self->p[1], "abc", 3));
+	ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
+	EXPECT_LE(2, FAULTS());
+	for (i = 0; i < 3; i++) {
+		struct asys_completion *done = &self->ring->completions[3 + i];
+
+		ASSERT_NE(0U, THERE());
+		EXPECT_EQ(1, done->return_code);
+		seen |= 1 << done->cookie;
+		__atomic_store_n(&self->ring->head, self->ring->head + 1, __ATOMIC_RELEASE);
+	}
+	EXPECT_EQ(7, seen);
+	EXPECT_EQ(0, self->ring->flags & ASYS_RING_OVERFLOW);
+
+	/* It goes, and a batch begins. */
+	memcpy(c.page, self->ring, PAGE);
+	ASSERT_EQ(0, madvise(c.cold.mem, PAGE, MADV_DONTNEED));
+	for (i = 0; i < 3; i++)
+		FILL(&r[i], 10 + i, __NR_getppid);
+	ASSERT_EQ(3, enter(r, 3, 0, 0, NULL));
+	EXPECT_LE(3, FAULTS());
+	for (i = 0; i < 3; i++)
+		TAKE(10 + i, getppid());
+	EMPTY();
+}
+
 /* Memory for the first call has to come from somewhere. */
 TEST(atomic)
 {
@@ -740,6 +830,58 @@ TEST_F(ring, cold_requests)
 	TAKE(190, 0);
 	TAKE(191, 0);
 	EMPTY();
+}
+
+/* EBUSY: somebody looks at each system call of the task, where it enters. */
+TEST_F(ring, user_dispatch)
+{
+	char selector = SYSCALL_DISPATCH_FILTER_ALLOW;
+	struct asys_request r[2];
+
+	FILL(&r[0], 1, __NR_getppid);
+	FILL(&r[1], 2, __NR_getppid);
+	if (prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, 0, 0,
+		  &selector))
+		SKIP(return, "no syscall user dispatch");
+	FAILS(EBUSY, enter(r, 1, 0, 0, NULL));
+	/* A chain is taken, and asks before each of its calls. */
+	r[0].flags = ASYS_R_LINK;
+	EXPECT_EQ(2, enter(r, 2, 0, 0, NULL));
+	TAKE(1, -EBUSY);
+	TAKE(2, -ECANCELED);
+	ASSERT_EQ(0, prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF,
+			   0, 0, 0));
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	TAKE(1, getppid());
+	TAKE(2, getppid());
+	EMPTY();
+}
+
+/* EAGAIN: so many in flight, and no more. */
+TEST_F(ring, limit_per_task)
+{
+	long limit = read_long(SYSCTL_PER_TASK);
+	struct asys_request r[ENTRIES];
+	char byte;
+	int i;
+
+	NEED_ROOT();
+	for (i = 0; i < ENTRIES; i++)
+		FILL(&r[i], i, __NR_read, self->p[0], &byte, 1);
+	ASSERT_EQ(0, write_long(SYSCTL_PER_TASK, 5));
+	EXPECT_EQ(5, enter(r, 7, 0, 0, NULL));
+	FAILS(EAGAIN, enter(r + 5, 2, 0, 0, NULL));
+	/* What has finished counts no more, even if it is still in the ring. */
+	EXPECT_EQ(2, write(self->p[1], "xx", 2));
+	EXPECT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	EXPECT_EQ(2, enter(r + 5, 3, 0, 0, NULL));
+	/* One that would not sleep needs a fibril, too. */
+	r[0].nr = __NR_getppid;
+	FAILS(EAGAIN, enter(r, 1, 0, 0, NULL));
+	ASSERT_EQ(0, write_long(SYSCTL_PER_TASK, limit));
+	ASSERT_EQ(5, write(self->p[1], "xxxxx", 5));
+	ASSERT_EQ(0, enter(NULL, 0, 7, 0, NULL));
+	EXPECT_EQ(7U, THERE());
 }
 
 /* Switched off, what is in flight can be waited for. */

@@ -21,6 +21,13 @@
 
 #include "asys_test.h"
 
+/* Some have other names in a 32-bit program. */
+#ifndef __LP64__
+#undef __NR_select
+#define __NR_select	__NR__newselect
+#define __NR_semop	__NR_semtimedop_time64
+#endif
+
 FIXTURE(sleep)
 {
 	int p[2];
