@@ -8,7 +8,6 @@
  * stacks.
  */
 #include <linux/asys.h>
-#include <linux/blkdev.h>
 #include <linux/close_range.h>
 #include <linux/cred.h>
 #include <linux/eventfd.h>
@@ -1078,12 +1077,13 @@ static long asys_take_all(struct fibril_task *ft,
 		.req = requests,
 		.nr = nr,
 	};
-	struct blk_plug plug;
 
-	blk_start_plug(&plug);
+	/*
+	 * No plug: who submits I/O keeps a pointer to it while he sleeps for a
+	 * tag, and it would be gone by then.
+	 */
 	fibril_begin(ft);
 	asys_take(&b, gfp);
-	blk_finish_plug(&plug);
 	fibril_trim();
 	return b.i ?: b.error;
 }

@@ -781,12 +781,13 @@ bool fibril_look(struct task_struct *p, u32 slot, struct fibril_view *view,
 		 unsigned int depth)
 {
 	struct fibril **chunk = NULL;
+	unsigned long flags;
 	struct fibril *f;
 
 	view->used = false;
 	if (slot >= FIBRIL_MAX)
 		return false;
-	guard(raw_spinlock_irqsave)(&p->pi_lock);
+	raw_spin_lock_irqsave(&p->pi_lock, flags);
 	/* The lowest free slot is used first. */
 	if (p->fibrils)
 		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
@@ -800,6 +801,7 @@ bool fibril_look(struct task_struct *p, u32 slot, struct fibril_view *view,
 		view->depth = f == p->fibrils->running ? 0 :
 			      fibril_trace(f, view->trace, depth);
 	}
+	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
 	return chunk;
 }
 

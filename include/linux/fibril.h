@@ -187,6 +187,7 @@ static inline fibril_ref_t fibril_rcuwaiter(struct task_struct *p,
 {
 	return FIBRIL_REF(FIBRIL_ANY);
 }
+
 static inline void fibril_init_task(struct task_struct *p) { }
 static inline void fibril_show(struct task_struct *p) { }
 

@@ -22,6 +22,8 @@ FIXTURE_VARIANT(nullblk)
 {
 	/* how null_blk completes: 0 at once, 1 softirq, 2 timer */
 	int irqmode;
+	/* requests that it has at a time, or 0: as it likes */
+	int depth;
 };
 
 FIXTURE_VARIANT_ADD(nullblk, at_once)
@@ -37,6 +39,13 @@ FIXTURE_VARIANT_ADD(nullblk, softirq)
 FIXTURE_VARIANT_ADD(nullblk, timer)
 {
 	.irqmode = 2,
+};
+
+/* Most have to sleep before they are submitted, too. */
+FIXTURE_VARIANT_ADD(nullblk, timer_depth_4)
+{
+	.irqmode = 2,
+	.depth = 4,
 };
 
 static int set(const char *name, long value)
@@ -61,6 +70,8 @@ FIXTURE_SETUP(nullblk)
 	ASSERT_EQ(0, set("irqmode", variant->irqmode));
 	if (variant->irqmode == 2)
 		ASSERT_EQ(0, set("completion_nsec", 200000));
+	if (variant->depth)
+		ASSERT_EQ(0, set("hw_queue_depth", variant->depth));
 	/* Its memory tells whether each read went to the right place. */
 	ASSERT_EQ(0, set("memory_backed", 1));
 	ASSERT_EQ(0, set("size", 16));
@@ -153,6 +164,44 @@ TEST_F(nullblk, direct)
 			memset(self->buf, 0, 128 * PAGE);
 	}
 	NOTHING_LEFT();
+}
+
+/* Many in one batch, more than the device takes */
+TEST_F(nullblk, batch)
+{
+	struct asys_ring_setup setup = { .entries = 64 };
+	struct asys_request r[64];
+	struct asys_ring *ring;
+	int i, k;
+
+	ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, ring);
+	setup.ring = (uintptr_t)ring;
+	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup)));
+	for (i = 0; i < 64; i++)
+		memset(self->buf + i * PAGE, i + 1, PAGE);
+	for (k = 0; k < 50; k++) {
+		for (i = 0; i < 64; i++) {
+			r[i] = (struct asys_request) {
+				.nr = k & 1 ? __NR_pread64 : __NR_pwrite64,
+				.cookie = i,
+				.args = { self->direct, (uintptr_t)self->buf + i * PAGE,
+					  PAGE, i * PAGE },
+			};
+		}
+		ASSERT_EQ(64, syscall(__NR_asys_enter, r, 64, 64, 0, NULL, 0));
+		for (i = 0; i < 64; i++)
+			ASSERT_EQ(PAGE, ring->completions[i].return_code);
+		ASSERT_EQ(64 * (k + 1), ring->tail);
+		ring->head += 64;
+		for (i = 0; i < 64; i++) {
+			ASSERT_EQ((char)(i + 1), self->buf[i * PAGE]);
+			ASSERT_EQ((char)(i + 1), self->buf[i * PAGE + PAGE - 1]);
+		}
+		if (!(k & 1))
+			memset(self->buf, 0, 64 * PAGE);
+	}
 }
 
 /* Through the page cache of the device; home sees the bytes arrive. */
