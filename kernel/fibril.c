@@ -768,6 +768,30 @@ static unsigned int fibril_trace(struct fibril *f, unsigned long *addrs,
 	return n;
 }
 
+/* Under pi_lock; see fibril_look(). */
+static bool __fibril_look(struct task_struct *p, u32 slot,
+			  struct fibril_view *view, unsigned int depth)
+{
+	struct fibril **chunk = NULL;
+	struct fibril *f;
+
+	view->used = false;
+	/* The lowest free slot is used first. */
+	if (p->fibrils && slot < FIBRIL_MAX)
+		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
+	f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
+	if (f && !list_empty(&f->flight)) {
+		view->used = true;
+		view->nr = f->nr;
+		view->state = f->state;
+		view->cookie = f->cookie;
+		view->since = f->since;
+		view->depth = f == p->fibrils->running ? 0 :
+			      fibril_trace(f, view->trace, depth);
+	}
+	return chunk;
+}
+
 /**
  * fibril_look() - see what a fibril does
  * @p: its task
@@ -780,42 +804,38 @@ static unsigned int fibril_trace(struct fibril *f, unsigned long *addrs,
 bool fibril_look(struct task_struct *p, u32 slot, struct fibril_view *view,
 		 unsigned int depth)
 {
-	struct fibril **chunk = NULL;
 	unsigned long flags;
-	struct fibril *f;
+	bool more;
 
-	view->used = false;
-	if (slot >= FIBRIL_MAX)
-		return false;
 	raw_spin_lock_irqsave(&p->pi_lock, flags);
-	/* The lowest free slot is used first. */
-	if (p->fibrils)
-		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
-	f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
-	if (f && !list_empty(&f->flight)) {
-		view->used = true;
-		view->nr = f->nr;
-		view->state = f->state;
-		view->cookie = f->cookie;
-		view->since = f->since;
-		view->depth = f == p->fibrils->running ? 0 :
-			      fibril_trace(f, view->trace, depth);
-	}
+	more = __fibril_look(p, slot, view, depth);
 	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
-	return chunk;
+	return more;
 }
 
 /* So many fibrils of a task go to the log. */
 #define FIBRIL_SHOW	64
 
-/* printk() may wake @p, so not under pi_lock: some of it may be over by then. */
+/*
+ * printk() may wake @p, so not under pi_lock: some of it may be over by then.
+ * Nor does it wait for pi_lock: it has to tell of a machine that is stuck, and
+ * who calls it may have locks of his own, as RCU has in a stall.
+ */
 void __fibril_show(struct task_struct *p)
 {
 	struct fibril_view view;
 	unsigned int i, shown = 0;
+	unsigned long flags;
+	bool more = true;
 	u32 slot;
 
-	for (slot = 0; fibril_look(p, slot, &view, FIBRIL_TRACE); slot++) {
+	for (slot = 0; more; slot++) {
+		if (!raw_spin_trylock_irqsave(&p->pi_lock, flags)) {
+			pr_info(" fibrils: somebody holds pi_lock\n");
+			return;
+		}
+		more = __fibril_look(p, slot, &view, FIBRIL_TRACE);
+		raw_spin_unlock_irqrestore(&p->pi_lock, flags);
 		if (!view.used)
 			continue;
 		if (shown++ == FIBRIL_SHOW) {

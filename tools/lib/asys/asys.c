@@ -429,8 +429,8 @@ ASYS_EXPORT int asys_submit_and_wait_for(struct asys *a, unsigned int min,
 		return ret;
 
 	/*
-	 * Not in one call with the wait: the kernel would wait as well if it
-	 * has not taken all, possibly for one that it has not taken.
+	 * Not in one call with the wait: requests that are refused count as
+	 * results, and how many are is known afterwards.
 	 */
 	ret = submit(a, a->end - a->refused);
 	if (ret && (!min || !is_passing(a, ret)))

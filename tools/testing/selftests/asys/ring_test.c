@@ -781,6 +781,35 @@ TEST_F(ring, userfaultfd)
 	EMPTY();
 }
 
+/* A call whose completion cannot be stored yet has finished: too late. */
+TEST_F(ring, cancel_too_late)
+{
+	uint64_t cookie = 5;
+	struct asys_request r;
+	char page[PAGE] = {};
+	struct cold cold = {};
+	char byte, *where;
+
+	NEED_COLD(&cold, 1);
+	self->ring = (struct asys_ring *)cold.mem;
+	/* So that the kernel may look at it */
+	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
+	ASSERT_EQ(0, set_ring(self->ring, ENTRIES));
+	FILL(&r, cookie, __NR_read, self->p[0], &byte, 1);
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(0, madvise(cold.mem, PAGE, MADV_DONTNEED));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	/* It sleeps for the ring's page. */
+	where = cold_wait(&cold);
+	ASSERT_EQ(cold.mem, where);
+	FAILS(ENOENT, control(ASYS_CTL_CANCEL, &cookie, 8));
+	EXPECT_EQ(0, control(ASYS_CTL_CANCEL_ALL, NULL, 0));
+	ASSERT_EQ(0, cold_fill(&cold, where, page));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	TAKE(cookie, 1);
+	EMPTY();
+}
+
 /* Memory for the first call has to come from somewhere. */
 TEST(atomic)
 {
