@@ -335,11 +335,13 @@ __inline_all void asys_set(struct asys_request *req, struct call c,
 {
 	unsigned int i;
 
+	/* As who writes the assignments down: as asys_prep_*() of the library. */
 	req->nr = c.nr;
 	req->flags = 0;
 	req->use = 0;
 	req->timeout = 0;
 	req->cookie = cookie;
+#pragma GCC unroll 6
 	for (i = 0; i < c.nargs; i++)
 		req->args[i] = c.a[i];
 }

@@ -30,6 +30,9 @@
 
 #include <trace/events/syscalls.h>
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/asys.h>
+
 #include "fibril_internal.h"
 
 #define ASYS_MAX_ARGS	6
@@ -240,20 +243,27 @@ static noinline void asys_run_again(struct fibril *f)
 	f->result = asys_result(f, asys_call_again(f, f->result));
 }
 
-static __always_inline void asys_run(struct fibril *f, bool ia32)
+/* The call that @regs, those of @f, are for */
+static __always_inline void asys_run(struct fibril *f, struct pt_regs *regs,
+				     unsigned long work, bool ia32)
 {
-	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
 	long ret;
 
 	if (unlikely(work & SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
 		asys_run_traced(f);
 		return;
 	}
-	ret = asys_sys_call(fibril_regs(f), f->nr, ia32);
+	ret = asys_sys_call(regs, f->nr, ia32);
 	f->result = ret;
 	/* Errors, among which those that user mode does not know */
 	if (unlikely((unsigned long)ret >= -ERESTART_RESTARTBLOCK))
 		asys_run_again(f);
+}
+
+static void asys_run_one(struct fibril *f)
+{
+	asys_run(f, fibril_regs(f), READ_ONCE(current_thread_info()->syscall_work),
+		 in_ia32_syscall());
 }
 
 /*
@@ -265,9 +275,49 @@ static void asys_complete(struct fibril *f)
 {
 	struct fibril_task *ft = current->fibrils;
 
+	if (f->detached)
+		trace_asys_complete(f->nr, f->cookie, f->result);
 	list_add_tail(&f->node, &ft->done);
 	if (ft->wait_left)
 		ft->wait_left--;
+}
+
+/* Access to memory of the program, without sleep: if it is not there, a fault. */
+static __always_inline bool asys_access_begin(const void __user *ptr, size_t size)
+{
+	pagefault_disable();
+	if (likely(user_access_begin(ptr, size)))
+		return true;
+	pagefault_enable();
+	return false;
+}
+
+static __always_inline void asys_access_end(void)
+{
+	user_access_end();
+	pagefault_enable();
+}
+
+/* Between the two: 0, or -ENOSPC, or -EFAULT. */
+static __always_inline int __asys_ring_store(struct fibril_task *ft, u64 cookie,
+					     s64 result)
+{
+	struct asys_ring __user *ring = ft->ring;
+	u32 head, tail = ft->ring_tail, mask = ft->ring_mask;
+	struct asys_completion __user *c = &ring->completions[tail & mask];
+
+	unsafe_get_user(head, &ring->head, fault);
+	if (unlikely(tail - head > mask))
+		return -ENOSPC;
+	unsafe_put_user(result, &c->return_code, fault);
+	unsafe_put_user(cookie, &c->cookie, fault);
+	/* Who sees the new tail sees the completion. */
+	smp_wmb();
+	unsafe_put_user(tail + 1, &ring->tail, fault);
+	ft->ring_tail = tail + 1;
+	return 0;
+fault:
+	return -EFAULT;
 }
 
 /*
@@ -277,35 +327,18 @@ static void asys_complete(struct fibril *f)
 static __always_inline int asys_ring_store(struct fibril_task *ft, u64 cookie,
 					   s64 result)
 {
-	struct asys_ring __user *ring = ft->ring;
-	u32 head, tail = ft->ring_tail;
-	struct asys_completion __user *c = &ring->completions[tail & ft->ring_mask];
-	int ret = -EFAULT;
+	int ret;
 
-	pagefault_disable();
-	if (unlikely(!user_access_begin(ring, sizeof(*ring))))
-		goto out;
-	unsafe_get_user(head, &ring->head, fault);
-	ret = -ENOSPC;
-	if (unlikely(tail - head > ft->ring_mask))
-		goto fault;
-	ret = -EFAULT;
-	unsafe_put_user(result, &c->return_code, fault);
-	unsafe_put_user(cookie, &c->cookie, fault);
-	/* Who sees the new tail sees the completion. */
-	smp_wmb();
-	unsafe_put_user(tail + 1, &ring->tail, fault);
-	ft->ring_tail = tail + 1;
-	ret = 0;
-fault:
-	user_access_end();
-out:
-	pagefault_enable();
+	if (unlikely(!asys_access_begin(ft->ring, sizeof(*ft->ring))))
+		return -EFAULT;
+	ret = __asys_ring_store(ft, cookie, result);
+	asys_access_end();
 	return ret;
 }
 
-/* The same, after bringing the memory in if need be, for which it may sleep. */
-static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie, s64 result)
+/* The same, after bringing the memory in if need be and if @sleep. */
+static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie,
+				   s64 result, bool sleep)
 {
 	struct asys_completion __user *c;
 	int ret, tries;
@@ -314,7 +347,7 @@ static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie, s64 resul
 		if (!ft->ring)
 			return -EFAULT;
 		ret = asys_ring_store(ft, cookie, result);
-		if (likely(ret != -EFAULT))
+		if (likely(ret != -EFAULT) || !sleep)
 			break;
 		c = &ft->ring->completions[ft->ring_tail & ft->ring_mask];
 		/* Not fault_in_writeable(), which writes. */
@@ -339,21 +372,21 @@ struct asys_chain {
 	struct asys_request	request[ASYS_CHAIN_MAX];
 };
 
-/* Store all completions of @f that there are. */
-static int asys_post(struct fibril_task *ft, struct fibril *f)
+/* Store all completions of @f that there are; sleep for it only if @sleep. */
+static int asys_post(struct fibril_task *ft, struct fibril *f, bool sleep)
 {
 	struct asys_chain *chain = f->chain;
 	int ret;
 
 	if (likely(!chain)) {
-		ret = asys_ring_post(ft, f->cookie, f->result);
+		ret = asys_ring_post(ft, f->cookie, f->result, sleep);
 		if (!ret && f->detached && ft->wait_left)
 			ft->wait_left--;
 		return ret;
 	}
 	while (chain->posted < chain->done) {
 		ret = asys_ring_post(ft, chain->request[chain->posted].cookie,
-				     chain->result[chain->posted]);
+				     chain->result[chain->posted], sleep);
 		if (ret)
 			return ret;
 		chain->posted++;
@@ -377,10 +410,11 @@ static void asys_put(struct fibril_task *ft, struct fibril *f)
 {
 	if (f->chain)
 		asys_free_chain(ft, f);
-	fibril_free(f);
+	fibril_free(ft, f);
 }
 
-static void asys_tell_overflow(struct fibril_task *ft)
+/* ASYS_RING_*; does not sleep. */
+static void asys_set_flags(struct fibril_task *ft, u32 value)
 {
 	u32 __user *flags = &ft->ring->flags;
 
@@ -388,11 +422,16 @@ static void asys_tell_overflow(struct fibril_task *ft)
 		return;
 	pagefault_disable();
 	if (user_access_begin(flags, sizeof(*flags))) {
-		unsafe_put_user(ASYS_RING_OVERFLOW, flags, fault);
+		unsafe_put_user(value, flags, fault);
 fault:
 		user_access_end();
 	}
 	pagefault_enable();
+}
+
+static void asys_tell_overflow(struct fibril_task *ft)
+{
+	asys_set_flags(ft, ASYS_RING_OVERFLOW);
 }
 
 /* The kernel keeps what does not fit. */
@@ -429,27 +468,37 @@ static void asys_finish(struct fibril *f)
 {
 	struct fibril_task *ft = current->fibrils;
 
-	if (unlikely(asys_post(ft, f)))
+	if (!f->chain)
+		trace_asys_complete(f->nr, f->cookie, f->result);
+	if (likely(!f->chain && ft->ring) &&
+	    likely(!asys_ring_store(ft, f->cookie, f->result))) {
+		if (ft->wait_left)
+			ft->wait_left--;
+		/* It is not used again before it has left its stack. */
+		fibril_free(ft, f);
+	} else if (asys_post(ft, f, true)) {
 		asys_overflow(ft, f);
-	else
-		/* Its stack is in use still: see fibril_finish_switch(). */
+	} else {
 		asys_put(ft, f);
-	if (ft->eventfd)
+	}
+	if (unlikely(ft->eventfd))
 		eventfd_signal(ft->eventfd);
 }
 
-/* Store what did not fit before. */
-static void asys_flush(struct fibril_task *ft)
+/* Store what did not fit before; sleep for it only if @sleep. */
+static void asys_flush(struct fibril_task *ft, bool sleep)
 {
 	struct fibril *f;
 
 	/* It is set again by who finds no room, now or while we sleep. */
-	if (ft->ring)
+	if (!sleep)
+		asys_set_flags(ft, 0);
+	else if (ft->ring)
 		put_user(0, &ft->ring->flags);
 	while ((f = list_first_entry_or_null(&ft->overflow, struct fibril, node))) {
 		list_del_init(&f->node);
 		/* May sleep, and others may add to the list meanwhile. */
-		if (asys_post(ft, f)) {
+		if (asys_post(ft, f, sleep)) {
 			list_add(&f->node, &ft->overflow);
 			asys_tell_overflow(ft);
 			return;
@@ -497,11 +546,9 @@ static noinline long asys_enter_work(unsigned long work, struct fibril *f)
  * Get @f ready for call @nr, whose arguments are there: 0, or 1 if it is not to
  * be made because f->result is known, or why it cannot be made.
  */
-static __always_inline long asys_look_up(struct fibril *f, unsigned int nr,
-					 bool ia32)
+static __always_inline long asys_look_up(struct fibril *f, struct pt_regs *regs,
+					 unsigned int nr, bool ia32)
 {
-	struct pt_regs *regs = fibril_regs(f);
-
 	if (unlikely(nr >= NR_syscalls)) {
 		f->result = 0;
 		return nr == ASYS_NOP ? 1 : -ENOSYS;
@@ -521,7 +568,7 @@ static __always_inline long asys_look_up(struct fibril *f, unsigned int nr,
 static long asys_prepare(struct fibril *f, unsigned int nr)
 {
 	unsigned long work = READ_ONCE(current_thread_info()->syscall_work);
-	long ret = asys_look_up(f, nr, in_ia32_syscall());
+	long ret = asys_look_up(f, fibril_regs(f), nr, in_ia32_syscall());
 
 	if (!ret && unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
 		ret = asys_enter_work(work, f);
@@ -529,7 +576,8 @@ static long asys_prepare(struct fibril *f, unsigned int nr)
 }
 
 /* Returns 0 if the request was taken. */
-static long asys_submit_one(struct asys_input __user *ureq)
+static long asys_submit_one(struct fibril_task *ft,
+			    struct asys_input __user *ureq)
 {
 	u64 args[ASYS_MAX_ARGS] = { };
 	struct asys_input req;
@@ -546,7 +594,7 @@ static long asys_submit_one(struct asys_input __user *ureq)
 			   req.nr_args * sizeof(args[0])))
 		return -EFAULT;
 
-	f = fibril_alloc(GFP_KERNEL_ACCOUNT);
+	f = fibril_alloc(ft, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(f))
 		return PTR_ERR(f);
 
@@ -558,18 +606,20 @@ static long asys_submit_one(struct asys_input __user *ureq)
 
 	ret = asys_prepare(f, req.syscall_nr);
 	if (unlikely(ret < 0)) {
-		fibril_free(f);
+		fibril_free(ft, f);
 		return ret;
 	}
 	/* Either a filter has answered, or we ask the kernel. */
-	if (!ret && !fibril_run(current->fibrils, f))
+	if (!ret && !fibril_run(ft, f)) {
+		trace_asys_sleep(f->nr, f->cookie);
 		return 0;
+	}
 
 	if (req.flags & ASYS_F_REPORT && user_write_access_begin(ureq, sizeof(*ureq))) {
 		unsafe_put_user(f->result, &ureq->return_code, fault);
 		unsafe_put_user(req.flags | ASYS_F_DONE, &ureq->flags, fault);
 		user_write_access_end();
-		fibril_free(f);
+		fibril_free(ft, f);
 		return 0;
 fault:
 		user_write_access_end();
@@ -606,6 +656,7 @@ fault:
 SYSCALL_DEFINE2(asys_submit, struct asys_input __user *, requests,
 		unsigned long, nr_requests)
 {
+	struct fibril_task *ft;
 	unsigned long i;
 	long ret;
 
@@ -617,10 +668,11 @@ SYSCALL_DEFINE2(asys_submit, struct asys_input __user *, requests,
 	ret = fibril_attach();
 	if (ret)
 		return ret;
-	fibril_begin(current->fibrils);
+	ft = current->fibrils;
+	fibril_begin(ft);
 
 	for (i = 0; i < nr_requests; i++) {
-		ret = asys_submit_one(&requests[i]);
+		ret = asys_submit_one(ft, &requests[i]);
 		if (unlikely(ret))
 			break;
 		if (unlikely(signal_pending(current))) {
@@ -629,7 +681,7 @@ SYSCALL_DEFINE2(asys_submit, struct asys_input __user *, requests,
 		}
 		cond_resched();
 	}
-	fibril_trim();
+	fibril_trim(ft);
 	return i ? i : ret;
 }
 
@@ -701,8 +753,8 @@ SYSCALL_DEFINE1(asys_await_completion, struct asys_completion __user *, comp)
 	if (copy_to_user(comp, &c, sizeof(c)))
 		return -EFAULT;
 	list_del(&f->node);
-	fibril_free(f);
-	fibril_trim();
+	fibril_free(ft, f);
+	fibril_trim(ft);
 	return 0;
 }
 
@@ -721,11 +773,14 @@ union asys_head {
 	u64		word;
 };
 
+/* Its flags and use: such a request is one of a chain. */
+#define ASYS_HEAD_CHAIN	0xffff0000U
+
 /* A chain has not finished, but has completions already. */
 static void asys_post_early(struct fibril_task *ft, struct fibril *f)
 {
 	f->chain->posting = true;
-	if (asys_post(ft, f)) {
+	if (asys_post(ft, f, true)) {
 		/* Home stores them once there is room. */
 		ft->chain_waits = true;
 		asys_tell_overflow(ft);
@@ -757,12 +812,14 @@ static void asys_run_chain(struct fibril *f)
 			f->cookie = req->cookie;
 			ret = asys_prepare(f, req->nr);
 			if (!ret) {
-				asys_run(f, in_ia32_syscall());
-				fibril_run_works(f);
+				asys_run_one(f);
+				fibril_end_call(f);
 			}
 			if (ret >= 0)
 				ret = f->result;
 			chain->result[i] = ret;
+			if (f->detached)
+				trace_asys_complete(f->nr, f->cookie, ret);
 		} else {
 			chain->result[i] = -ECANCELED;
 		}
@@ -785,6 +842,52 @@ static long asys_may_be_linked(unsigned int nr)
 	if (table[array_index_nospec(nr, NR_syscalls)] <= ASYS_REFUSED)
 		return -EOPNOTSUPP;
 	return 0;
+}
+
+/*
+ * A request is not in memory, and we must not sleep: is it just that, or can it
+ * not be read at all?
+ */
+static long asys_why_fault(const struct asys_request __user *req)
+{
+	unsigned long addr = (unsigned long)req, end = addr + sizeof(*req) - 1;
+	struct mm_struct *mm = current->mm;
+	struct vm_area_struct *vma;
+	long ret = -EFAULT;
+
+	if (!access_ok(req, sizeof(*req)))
+		return -EFAULT;
+	if (!mmap_read_trylock(mm))
+		return -EAGAIN;
+	vma = vma_lookup(mm, addr);
+	if (vma && vma->vm_flags & VM_READ) {
+		vma = vma_lookup(mm, end);
+		if (vma && vma->vm_flags & VM_READ)
+			ret = -EAGAIN;
+	}
+	mmap_read_unlock(mm);
+	return ret;
+}
+
+static long asys_fault_in(const struct asys_request __user *req, gfp_t gfp)
+{
+	if (!gfpflags_allow_blocking(gfp))
+		return asys_why_fault(req);
+	return fault_in_readable((const char __user *)req, sizeof(*req)) ?
+	       -EFAULT : 0;
+}
+
+static long asys_get_request(struct asys_request *req,
+			     const struct asys_request __user *ureq, gfp_t gfp)
+{
+	unsigned long left;
+
+	if (gfpflags_allow_blocking(gfp))
+		return copy_from_user(req, ureq, sizeof(*req)) ? -EFAULT : 0;
+	pagefault_disable();
+	left = copy_from_user(req, ureq, sizeof(*req));
+	pagefault_enable();
+	return left ? asys_why_fault(ureq) : 0;
 }
 
 /* Get the chain that begins at @ureq: how many requests it has. */
@@ -810,8 +913,9 @@ static long asys_get_chain(struct fibril_task *ft, struct fibril *f,
 	chain->posting = false;
 	do {
 		req = &chain->request[i];
-		if (copy_from_user(req, &ureq[i], sizeof(*req)))
-			return -EFAULT;
+		ret = asys_get_request(req, &ureq[i], gfp);
+		if (ret)
+			return ret;
 		if (req->flags & ~ASYS_R_LINK || (i && req->timeout))
 			return -EINVAL;
 		if (req->use && ((req->use & 7) >= ASYS_MAX_ARGS ||
@@ -832,8 +936,16 @@ static long asys_get_chain(struct fibril_task *ft, struct fibril *f,
 }
 
 /* Something for home to do between two requests? */
-#define ASYS_TIF_WORK	(_TIF_NEED_RESCHED | _TIF_NOTIFY_RESUME | \
-			 _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL)
+static __always_inline bool asys_has_work(struct fibril_task *ft)
+{
+	unsigned long work = READ_ONCE(current_thread_info()->flags) &
+			     (_TIF_NEED_RESCHED | _TIF_FIBRIL |
+			      _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
+
+	/* Fibrils that can run are given a turn after a tick. */
+	return unlikely(work) &&
+	       (work != _TIF_FIBRIL || time_after(jiffies, ft->switched));
+}
 
 /* Why a fibril that takes the requests of a batch gives back to home. */
 enum asys_why {
@@ -857,6 +969,7 @@ enum asys_why {
  */
 struct asys_batch {
 	struct fibril_task *ft;
+	/* all of it user memory, as far as addresses go */
 	const struct asys_request __user *req;
 	/* the next one, and how many there are */
 	unsigned long i, nr;
@@ -873,88 +986,94 @@ struct asys_batch {
  * batch, and what a call costs is what is in this loop.  It must not sleep
  * anywhere else, for @b would be home's then.
  */
-static __always_inline void asys_run_batch(struct fibril *f,
-					   struct asys_batch *b, bool ia32)
+static __always_inline enum asys_why asys_run_batch(struct fibril *f,
+						    struct asys_batch *b,
+						    bool ia32)
 {
 	struct thread_info *ti = current_thread_info();
 	struct pt_regs *regs = fibril_regs(f);
 	struct fibril_task *ft = b->ft;
+	unsigned long work, i = b->i;
 	union asys_head head;
+	unsigned int nr;
 	long ret;
 
-	do {
-		const struct asys_request __user *req = &b->req[b->i];
-
-		b->why = ASYS_WHY_FAULT;
-		if (unlikely(!user_read_access_begin(req, sizeof(*req))))
-			return;
-		pagefault_disable();
-		ret = arch_fibril_get_request(regs, &head.word, &f->cookie, req);
-		pagefault_enable();
-		user_read_access_end();
+	if (unlikely(!asys_access_begin(&b->req[i], sizeof(*b->req))))
+		return ASYS_WHY_FAULT;
+	for (;;) {
+		ret = arch_fibril_get_request(regs, &head.word, &f->cookie,
+					      &b->req[i]);
+		asys_access_end();
 		if (unlikely(ret))
-			return;
+			return ASYS_WHY_FAULT;
 
-		b->why = ASYS_WHY_CHAIN;
-		if (unlikely(head.flags | head.use))
-			return;
+		if (unlikely(head.word & ASYS_HEAD_CHAIN))
+			return ASYS_WHY_CHAIN;
+		nr = head.nr;
 		/* A filter's answer is logged, and that may sleep. */
-		if (unlikely(READ_ONCE(ti->syscall_work) &
-			     ~SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
-			b->why = ASYS_WHY_ASK;
-			b->call = head.nr;
+		work = READ_ONCE(ti->syscall_work);
+		if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
+			b->call = nr;
 			b->timeout = head.timeout;
-			return;
+			return ASYS_WHY_ASK;
 		}
-		ret = asys_look_up(f, head.nr, ia32);
+		ret = asys_look_up(f, regs, nr, ia32);
 		if (unlikely(ret < 0)) {
-			b->why = ASYS_WHY_ERROR;
 			b->error = ret;
-			return;
+			return ASYS_WHY_ERROR;
 		}
 
 		b->timeout = head.timeout;
-		b->i++;
+		b->i = ++i;
 		if (likely(!ret))
-			asys_run(f, ia32);
-		/* From here on, it may be on its own. */
-		if (unlikely(f->works || f->detached))
+			asys_run(f, regs, work, ia32);
+		/* From here on, it may be on its own: then this is the end. */
+		if (unlikely(f->to_end))
 			fibril_done(f);
 
-		b->why = ASYS_WHY_POST;
-		if (unlikely(asys_ring_store(ft, f->cookie, f->result)))
-			return;
+		/* Two in one go: the completion, and the next request */
+		if (unlikely(!asys_access_begin(ft->ring, sizeof(*ft->ring))))
+			return ASYS_WHY_POST;
+		if (unlikely(__asys_ring_store(ft, f->cookie, f->result))) {
+			asys_access_end();
+			return ASYS_WHY_POST;
+		}
 		fibril_renew(f);
 		WRITE_ONCE(ti->fibril, f->id);
-		b->why = ASYS_WHY_WORK;
-	} while (b->i < b->nr &&
-		 likely(!(READ_ONCE(ti->flags) & ASYS_TIF_WORK)));
+		if (unlikely(i >= b->nr) || unlikely(asys_has_work(ft))) {
+			asys_access_end();
+			return ASYS_WHY_WORK;
+		}
+	}
 }
 
 /* So that the other one need not ask for each call. */
-static noinline void asys_run_batch_ia32(struct fibril *f)
+static noinline enum asys_why asys_run_batch_ia32(struct fibril *f)
 {
-	asys_run_batch(f, f->batch, true);
+	return asys_run_batch(f, f->batch, true);
 }
 
 asmlinkage __visible void fibril_main(struct fibril *f)
 {
-	if (unlikely(f->batch && in_ia32_syscall()))
-		asys_run_batch_ia32(f);
-	else if (likely(f->batch))
-		asys_run_batch(f, f->batch, false);
+	struct asys_batch *b = f->batch;
+
+	if (unlikely(b && in_ia32_syscall()))
+		b->why = asys_run_batch_ia32(f);
+	else if (likely(b))
+		b->why = asys_run_batch(f, b, false);
 	else if (f->fn)
 		f->fn(f);
 	else
-		asys_run(f, in_ia32_syscall());
-	if (unlikely(f->works || f->detached))
+		asys_run_one(f);
+	if (unlikely(f->to_end))
 		fibril_done(f);
 }
 
 /* Get a fibril for the calls of a batch. */
-static struct fibril *asys_get_fibril(gfp_t gfp)
+static __always_inline struct fibril *asys_get_fibril(struct fibril_task *ft,
+						      gfp_t gfp)
 {
-	struct fibril *f = fibril_alloc(gfp);
+	struct fibril *f = fibril_alloc(ft, gfp);
 
 	if (IS_ERR(f)) {
 		/* We might have slept for it. */
@@ -1007,8 +1126,23 @@ static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
 	return done;
 }
 
+/* The call of @f sleeps, for the first time. */
+static __always_inline void asys_sleeps(struct asys_batch *b, struct fibril *f)
+{
+	trace_asys_sleep(f->nr, f->cookie);
+	if (unlikely(b->timeout))
+		fibril_set_deadline(f, ktime_add_us(ktime_get(), b->timeout));
+	/*
+	 * It sleeps for I/O.  Others will, too: let the driver have theirs in
+	 * one go.  For a device that is done with it at once this is not worth
+	 * it, and there, nobody sleeps.
+	 */
+	if (f->saved->in_iowait && !current->plug && b->i < b->nr)
+		fibril_start_plug(b->ft, b->nr - b->i);
+}
+
 /* Take requests until one cannot be taken, or a signal comes. */
-static void asys_take(struct asys_batch *b, gfp_t gfp)
+static __always_inline void asys_take(struct asys_batch *b, gfp_t gfp)
 {
 	struct fibril_task *ft = b->ft;
 	struct fibril *f = NULL;
@@ -1016,7 +1150,7 @@ static void asys_take(struct asys_batch *b, gfp_t gfp)
 
 	do {
 		if (!f) {
-			f = asys_get_fibril(gfp);
+			f = asys_get_fibril(ft, gfp);
 			if (IS_ERR(f)) {
 				b->error = PTR_ERR(f);
 				return;
@@ -1029,12 +1163,10 @@ static void asys_take(struct asys_batch *b, gfp_t gfp)
 		else if (done && b->why == ASYS_WHY_CHAIN)
 			done = asys_take_chain(b, f, gfp);
 		if (!done) {
-			/* It sleeps. */
-			if (b->timeout)
-				fibril_set_deadline(f, ktime_add_us(ktime_get(), b->timeout));
+			asys_sleeps(b, f);
 			f = NULL;
 		} else if (b->why == ASYS_WHY_POST) {
-			if (asys_post(ft, f)) {
+			if (asys_post(ft, f, gfpflags_allow_blocking(gfp))) {
 				asys_overflow(ft, f);
 				fibril_keep(f);
 				f = NULL;
@@ -1044,16 +1176,19 @@ static void asys_take(struct asys_batch *b, gfp_t gfp)
 				fibril_renew(f);
 			}
 		} else if (b->why == ASYS_WHY_FAULT) {
-			b->error = -EFAULT;
-			if (fault_in_readable((const char __user *)&b->req[b->i],
-					      sizeof(*b->req)))
+			b->error = asys_fault_in(&b->req[b->i], gfp);
+			if (b->error)
 				break;
-			b->error = 0;
 		} else if (b->why == ASYS_WHY_ERROR) {
 			break;
 		}
-		cond_resched();
-	} while (b->i < b->nr && !signal_pending(current));
+		if (asys_has_work(ft)) {
+			cond_resched();
+			fibril_cond_yield();
+			if (signal_pending(current))
+				break;
+		}
+	} while (b->i < b->nr);
 	/* Only to bring the first one in took so long. */
 	if (!b->i && !b->error)
 		b->error = -ERESTARTNOINTR;
@@ -1061,7 +1196,7 @@ static void asys_take(struct asys_batch *b, gfp_t gfp)
 	if (f) {
 		if (f->chain)
 			asys_free_chain(ft, f);
-		fibril_free(f);
+		fibril_free(ft, f);
 	}
 }
 
@@ -1075,16 +1210,18 @@ static long asys_take_all(struct fibril_task *ft,
 	struct asys_batch b = {
 		.ft = ft,
 		.req = requests,
-		.nr = nr,
 	};
 
-	/*
-	 * No plug: who submits I/O keeps a pointer to it while he sleeps for a
-	 * tag, and it would be gone by then.
-	 */
+	if (!access_ok(requests, sizeof(*requests)))
+		return -EFAULT;
+	b.nr = min(nr, (TASK_SIZE_MAX - (unsigned long)requests) / sizeof(*requests));
+
 	fibril_begin(ft);
 	asys_take(&b, gfp);
-	fibril_trim();
+	/* Whose requests are there sleeps until then. */
+	if (current->plug)
+		blk_finish_plug(&ft->plug);
+	fibril_trim(ft);
 	return b.i ?: b.error;
 }
 
@@ -1092,10 +1229,12 @@ static long asys_take_all(struct fibril_task *ft,
 static long asys_wait_ring(struct fibril_task *ft, u32 min,
 			   struct asys_wait *wait)
 {
-	ktime_t until = ktime_add_safe(ktime_get(), ns_to_ktime(wait->timeout));
+	ktime_t until = 0;
 	u32 head, there;
 	long ret = 0;
 
+	if (wait->timeout)
+		until = ktime_add_safe(ktime_get(), ns_to_ktime(wait->timeout));
 	if (wait->sigmask) {
 		ret = set_user_sigmask(u64_to_user_ptr(wait->sigmask),
 				       wait->sigsetsize);
@@ -1104,7 +1243,7 @@ static long asys_wait_ring(struct fibril_task *ft, u32 min,
 	}
 	for (;;) {
 		if (asys_keeps(ft))
-			asys_flush(ft);
+			asys_flush(ft, true);
 		if (get_user(head, &ft->ring->head)) {
 			ret = -EFAULT;
 			break;
@@ -1180,7 +1319,7 @@ SYSCALL_DEFINE6(asys_enter, const struct asys_request __user *, requests,
 	}
 
 	if (unlikely(asys_keeps(ft)))
-		asys_flush(ft);
+		asys_flush(ft, !(flags & (ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC)));
 	if (nr_requests) {
 		taken = asys_take_all(ft, requests, nr_requests, flags);
 		if (taken < 0)
@@ -1264,6 +1403,7 @@ static long asys_cancel(const u64 *cookie)
 		if (f->ending || (cookie && f->cookie != *cookie))
 			continue;
 		woken = fibril_cancel(f, FIBRIL_KILL);
+		trace_asys_cancel(f->nr, f->cookie, woken);
 		if (cookie)
 			return woken ? 0 : -EALREADY;
 		ret++;
@@ -1417,15 +1557,20 @@ int proc_fibrils_show(struct seq_file *m, struct task_struct *task)
  * Forced mode: every call that may be submitted is, and waited for.
  */
 
+DEFINE_STATIC_KEY_FALSE(asys_force_used);
+
 static void asys_force_run(struct fibril *f)
 {
 	f->result = asys_call(f);
 }
 
+/* A call that is restarted goes on from what it has left there. */
 static void asys_force_done(struct fibril *f)
 {
-	/* A call that is restarted goes on from what it has left there. */
-	current->fibrils->home.saved.restart_block = current->restart_block;
+	struct fibril *home = &current->fibrils->home;
+
+	home->saved->restart_block = current->restart_block;
+	home->uses |= FIBRIL_USES_RESTART;
 }
 
 /* These look at a signal mask, which is home's. */
@@ -1482,14 +1627,17 @@ static void asys_force_wait(struct fibril_task *ft, struct fibril *f)
 long asys_force_syscall(struct pt_regs *regs, unsigned int nr)
 {
 	bool ia32 = in_ia32_syscall();
+	struct fibril_task *ft;
 	struct fibril *f;
 	long ret;
 
-	if ((asys_table[ia32][nr] != ASYS_ALLOWED && !asys_check_args(nr, regs)) ||
+	if (!current->asys_force ||
+	    (asys_table[ia32][nr] != ASYS_ALLOWED && !asys_check_args(nr, regs)) ||
 	    asys_force_mask(nr, regs) ||
 	    fibril_attach())
 		return asys_sys_call(regs, nr, ia32);
-	f = fibril_alloc(GFP_KERNEL_ACCOUNT);
+	ft = current->fibrils;
+	f = fibril_alloc(ft, GFP_KERNEL_ACCOUNT);
 	if (IS_ERR(f))
 		return asys_sys_call(regs, nr, ia32);
 
@@ -1500,14 +1648,14 @@ long asys_force_syscall(struct pt_regs *regs, unsigned int nr)
 	f->finish = asys_force_done;
 	arch_fibril_copy_args(fibril_regs(f), regs);
 	arch_fibril_set_nr(fibril_regs(f), nr);
-	fibril_begin(current->fibrils);
-	if (!fibril_run(current->fibrils, f))
-		asys_force_wait(current->fibrils, f);
+	fibril_begin(ft);
+	if (!fibril_run(ft, f))
+		asys_force_wait(ft, f);
 	/* After an oops its stack is not to be used again. */
 	if (unlikely(f->dead))
 		return -EINTR;
 	ret = f->result;
-	fibril_free(f);
+	fibril_free(ft, f);
 	return ret;
 }
 

@@ -49,7 +49,9 @@
  */
 #include <linux/blkdev.h>
 #include <linux/cred.h>
+#include <linux/fdtable.h>
 #include <linux/fibril.h>
+#include <linux/file.h>
 #include <linux/fs_struct.h>
 #include <linux/idr.h>
 #include <linux/kasan.h>
@@ -57,7 +59,7 @@
 #include <linux/memcontrol.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/rcupdate.h>
-#include <linux/resume_user_mode.h>
+#include <linux/restart_block.h>
 #include <linux/sched/debug.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
@@ -71,10 +73,6 @@
 DEFINE_STATIC_KEY_FALSE(fibrils_used);
 EXPORT_SYMBOL(fibrils_used);
 
-/* Stacks, and fibrils without, that a task keeps when no call needs them. */
-#define FIBRIL_STACKS_KEPT	64
-#define FIBRILS_KEPT		1024
-
 unsigned int sysctl_fibrils_per_task __read_mostly = 16384;
 unsigned int sysctl_fibrils_per_user __read_mostly = 65536;
 
@@ -84,37 +82,159 @@ static_assert(FIBRIL_MAX == 1U << FIBRIL_SLOT_BITS);
  * State of the task that belongs to a context
  */
 
-static __always_inline void fibril_save(struct task_struct *tsk,
-					struct fibril_state *s)
+/* The first word of a member, which says whether it is used */
+#define fibril_word(member)	({					\
+	const void *__p = &(member);					\
+	sizeof(member) < sizeof(long) ? *(const unsigned int *)__p :	\
+					*(const unsigned long *)__p; })
+
+/* Which groups the context that runs uses */
+static __always_inline unsigned int fibril_uses(struct task_struct *tsk)
 {
+	struct restart_block *restart = &tsk->restart_block;
+	unsigned long rare = tsk->flags & PF_FIBRIL, caches = 0;
+
+#define X(member)	rare |= fibril_word(tsk->member);
+	FIBRIL_RARE(X)
+#undef X
+#define X(member)	rare |= tsk->member;
+	FIBRIL_RARE_BITS(X)
+#undef X
+#define X(member)	caches |= fibril_word(tsk->member);
+	FIBRIL_CACHES(X)
+#undef X
+	return (rare ? FIBRIL_USES_RARE : 0) |
+	       (caches ? FIBRIL_USES_CACHES : 0) |
+	       (restart->fn != do_no_restart_syscall ||
+		restart->nanosleep.type != TT_NONE ? FIBRIL_USES_RESTART : 0);
+}
+
+/*
+ * Who asks to be told when the task loses and gets the CPU, a virtual CPU for
+ * one, asks for the context that runs: the lists are saved and restored.
+ */
+static void fibril_notify_out(struct task_struct *tsk)
+{
+#ifdef CONFIG_PREEMPT_NOTIFIERS
+	struct preempt_notifier *notifier;
+
+	hlist_for_each_entry(notifier, &tsk->preempt_notifiers, link)
+		notifier->ops->sched_out(notifier, tsk);
+#endif
+}
+
+static void fibril_notify_in(struct task_struct *tsk)
+{
+#ifdef CONFIG_PREEMPT_NOTIFIERS
+	struct preempt_notifier *notifier;
+
+	preempt_disable();
+	local_irq_enable();
+	hlist_for_each_entry(notifier, &tsk->preempt_notifiers, link)
+		notifier->ops->sched_in(notifier, raw_smp_processor_id());
+	preempt_enable();
+#endif
+}
+
+static noinline void fibril_save_groups(struct task_struct *tsk,
+					struct fibril *f)
+{
+	struct fibril_state *s = f->saved;
+
+#define X(member)	s->member = tsk->member;
+	if (f->uses & FIBRIL_USES_RARE) {
+		fibril_notify_out(tsk);
+		FIBRIL_RARE(X)
+		FIBRIL_RARE_BITS(X)
+		s->flags = tsk->flags & PF_FIBRIL;
+	}
+	if (f->uses & FIBRIL_USES_CACHES) {
+		FIBRIL_CACHES(X)
+	}
+	if (f->uses & FIBRIL_USES_RESTART) {
+		FIBRIL_RESTART(X)
+	}
+#undef X
+}
+
+/* Take over from a context that used the groups in @old. */
+static noinline void fibril_restore_groups(struct task_struct *tsk,
+					   struct fibril *f, unsigned int old)
+{
+	struct fibril_state *s = f->saved;
+
+	if (f->uses & FIBRIL_USES_RARE) {
+#define X(member)	tsk->member = s->member;
+		FIBRIL_RARE(X)
+		FIBRIL_RARE_BITS(X)
+#undef X
+		tsk->flags = (tsk->flags & ~PF_FIBRIL) | s->flags;
+	} else if (old & FIBRIL_USES_RARE) {
+#define X(member)	memset(&tsk->member, 0, sizeof(tsk->member));
+		FIBRIL_RARE(X)
+#undef X
+#define X(member)	tsk->member = 0;
+		FIBRIL_RARE_BITS(X)
+#undef X
+		tsk->flags &= ~PF_FIBRIL;
+	}
+	if (f->uses & FIBRIL_USES_CACHES) {
+#define X(member)	tsk->member = s->member;
+		FIBRIL_CACHES(X)
+#undef X
+	} else if (old & FIBRIL_USES_CACHES) {
+#define X(member)	memset(&tsk->member, 0, sizeof(tsk->member));
+		FIBRIL_CACHES(X)
+#undef X
+	}
+	if (f->uses & FIBRIL_USES_RESTART) {
+#define X(member)	tsk->member = s->member;
+		FIBRIL_RESTART(X)
+#undef X
+	} else if (old & FIBRIL_USES_RESTART) {
+		tsk->restart_block.fn = do_no_restart_syscall;
+		tsk->restart_block.nanosleep.type = TT_NONE;
+	}
+}
+
+static __always_inline void fibril_save(struct task_struct *tsk,
+					struct fibril *f)
+{
+	struct fibril_state *s = f->saved;
+
 #define X(member)	s->member = tsk->member;
 	FIBRIL_STATE(X)
 	FIBRIL_BITS(X)
 #undef X
-	s->flags = tsk->flags & PF_FIBRIL;
 	arch_fibril_save(&s->arch);
+	f->uses = fibril_uses(tsk);
+	if (unlikely(f->uses))
+		fibril_save_groups(tsk, f);
 #ifdef CONFIG_LOCKDEP
-	s->curr_chain_key = tsk->curr_chain_key;
-	s->lockdep_depth = tsk->lockdep_depth;
-	memcpy(s->held_locks, tsk->held_locks,
-	       s->lockdep_depth * sizeof(s->held_locks[0]));
+	f->locks.curr_chain_key = tsk->curr_chain_key;
+	f->locks.lockdep_depth = tsk->lockdep_depth;
+	memcpy(f->locks.held_locks, tsk->held_locks,
+	       tsk->lockdep_depth * sizeof(tsk->held_locks[0]));
 #endif
 }
 
 static __always_inline void fibril_restore(struct task_struct *tsk,
-					   struct fibril_state *s)
+					   struct fibril *f, unsigned int old)
 {
+	struct fibril_state *s = f->saved;
+
 #define X(member)	tsk->member = s->member;
 	FIBRIL_STATE(X)
 	FIBRIL_BITS(X)
 #undef X
-	tsk->flags = (tsk->flags & ~PF_FIBRIL) | s->flags;
 	arch_fibril_restore(&s->arch);
+	if (unlikely(f->uses | old))
+		fibril_restore_groups(tsk, f, old);
 #ifdef CONFIG_LOCKDEP
-	tsk->curr_chain_key = s->curr_chain_key;
-	tsk->lockdep_depth = s->lockdep_depth;
-	memcpy(tsk->held_locks, s->held_locks,
-	       s->lockdep_depth * sizeof(s->held_locks[0]));
+	tsk->curr_chain_key = f->locks.curr_chain_key;
+	tsk->lockdep_depth = f->locks.lockdep_depth;
+	memcpy(tsk->held_locks, f->locks.held_locks,
+	       tsk->lockdep_depth * sizeof(tsk->held_locks[0]));
 #endif
 }
 
@@ -139,13 +259,41 @@ static struct fibril *fibril_lookup(struct fibril_task *ft, u32 id)
 	return f && f->id == id ? f : NULL;
 }
 
+/*
+ * TIF_FIBRIL says that the run queue is not empty, to a context that polls and
+ * to home on its way to user mode.
+ */
 static void fibril_enqueue(struct task_struct *p, struct fibril_task *ft,
 			   struct fibril *f)
 {
+	bool first = ft->run_last == &ft->run_first;
+
 	f->queued = true;
-	list_add_tail(&f->node, &ft->runq);
-	/* Home may be on its way to user mode, or there. */
-	set_notify_resume(p);
+	f->next = NULL;
+	*ft->run_last = f;
+	ft->run_last = &f->next;
+	if (first) {
+		set_tsk_thread_flag(p, TIF_FIBRIL);
+		/* Home may be there. */
+		if (p != current)
+			kick_process(p);
+	}
+}
+
+static void fibril_dequeue(struct task_struct *p, struct fibril_task *ft,
+			   struct fibril *f)
+{
+	struct fibril **link = &ft->run_first;
+
+	/* All others are in front of home if they are held. */
+	while (unlikely(*link != f))
+		link = &(*link)->next;
+	*link = f->next;
+	if (!f->next)
+		ft->run_last = link;
+	f->queued = false;
+	if (!ft->run_first)
+		clear_tsk_thread_flag(p, TIF_FIBRIL);
 }
 
 static bool fibril_wake_one(struct task_struct *p, struct fibril_task *ft,
@@ -170,7 +318,7 @@ static struct fibril *fibril_first(struct task_struct *p,
 {
 	if (unlikely(fibrils_held(p)))
 		return ft->home.queued ? &ft->home : NULL;
-	return list_first_entry_or_null(&ft->runq, struct fibril, node);
+	return ft->run_first;
 }
 
 /**
@@ -192,16 +340,13 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
 
 	lockdep_assert_held(&p->pi_lock);
 
-	switch (ref.id) {
-	case FIBRIL_KICK:
+	if (unlikely(ref.id == FIBRIL_KICK)) {
 		woken = fibril_first(p, ft);
-		break;
-	case FIBRIL_ANY:
+	} else if (unlikely(ref.id == FIBRIL_ANY)) {
 		list_for_each_entry(f, &ft->flight, flight)
 			woken |= fibril_wake_one(p, ft, f, state);
 		woken |= fibril_wake_one(p, ft, &ft->home, state);
-		break;
-	default:
+	} else {
 		f = fibril_lookup(ft, ref.id);
 		if (f && f != running)
 			woken = fibril_wake_one(p, ft, f, state);
@@ -221,6 +366,39 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
 	if (running && (ref.id == FIBRIL_ANY || ref.id == running->id))
 		return FIBRIL_WAKE_RUNNING;
 	return FIBRIL_WAKE_DONE;
+}
+
+/**
+ * fibril_wake_parked() - the same, if it is about a context that is parked only
+ * @p: the task
+ * @state: mask of states to wake from
+ * @ref: which context is meant
+ *
+ * This is most that a task sees that has calls in flight and does not sleep.
+ *
+ * Return: whether the context was made runnable, or -1: fibril_wake() has to
+ * find out.
+ */
+int fibril_wake_parked(struct task_struct *p, unsigned int state,
+		       fibril_ref_t ref)
+{
+	struct fibril_task *ft;
+	unsigned long flags;
+	struct fibril *f;
+	int ret = -1;
+
+	raw_spin_lock_irqsave(&p->pi_lock, flags);
+	/* As in try_to_wake_up(): what was done before, and the state. */
+	smp_mb__after_spinlock();
+	ft = p->fibrils;
+	if (ft && ref.id != FIBRIL_ANY && ref.id != FIBRIL_KICK &&
+	    !(READ_ONCE(p->__state) & TASK_FIBRILS)) {
+		f = fibril_lookup(ft, ref.id);
+		if (f != READ_ONCE(ft->running))
+			ret = f && fibril_wake_one(p, ft, f, state);
+	}
+	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
+	return ret;
 }
 
 /*
@@ -310,45 +488,67 @@ static void __sched fibrils_sleep(struct fibril_task *ft)
 		return;
 	}
 	arch_fibril_save(&own);
-	arch_fibril_restore(&ft->home.saved.arch);
+	arch_fibril_restore(&ft->home_state.arch);
 	schedule_all_contexts(false);
-	arch_fibril_save(&ft->home.saved.arch);
+	arch_fibril_save(&ft->home_state.arch);
 	arch_fibril_restore(&own);
+}
+
+/*
+ * Does the task end, or its process begin another program?  Home takes SIGKILL
+ * off the pending signals before it comes to fibril_exit(); from then on these
+ * tell.
+ */
+static __always_inline bool fibrils_to_end(struct task_struct *tsk)
+{
+	return READ_ONCE(tsk->signal->flags) & SIGNAL_GROUP_EXIT ||
+	       READ_ONCE(tsk->signal->group_exec_task);
+}
+
+/* @next has been parked, and runs now. */
+static __always_inline void fibril_set_running(struct task_struct *tsk,
+					       struct fibril_task *ft,
+					       struct fibril *next)
+{
+	WRITE_ONCE(tsk->__state, next->state);
+	next->state = TASK_RUNNING;
+	next->patient = false;
+	WRITE_ONCE(ft->running, next);
+	ft->switched = jiffies;
+	current_thread_info()->fibril = next->id;
+	/* What @next sees: see fibril_no_signal(). */
+	if (unlikely(next->cancel | ft->exiting | fibrils_to_end(tsk)))
+		set_tsk_thread_flag(tsk, TIF_FIBRIL_END);
+	else if (unlikely(test_tsk_thread_flag(tsk, TIF_FIBRIL_END)))
+		clear_tsk_thread_flag(tsk, TIF_FIBRIL_END);
 }
 
 /*
  * Take the next context that can run from the queue; sleep if there is none.
  * Called with pi_lock held and no context running; the lock may be dropped.
  */
-static struct fibril *__sched fibril_pick(struct task_struct *tsk,
-					  struct fibril_task *ft)
+static __always_inline struct fibril *__sched fibril_pick(struct task_struct *tsk,
+							  struct fibril_task *ft)
 {
 	struct fibril *next;
 
 	lockdep_assert_held(&tsk->pi_lock);
 
-	while (!(next = fibril_first(tsk, ft))) {
+	while (unlikely(!(next = fibril_first(tsk, ft)))) {
 		WRITE_ONCE(tsk->__state, fibrils_sleep_state(tsk, ft));
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		fibrils_sleep(ft);
 		raw_spin_lock_irq(&tsk->pi_lock);
 	}
 
-	list_del_init(&next->node);
-	next->queued = false;
-	WRITE_ONCE(tsk->__state, next->state);
-	next->state = TASK_RUNNING;
-	ft->running = next;
-	ft->switched = jiffies;
-	current_thread_info()->fibril = next->id;
+	fibril_dequeue(tsk, ft, next);
+	fibril_set_running(tsk, ft, next);
 	return next;
 }
 
 /* Back to the pool; above the word that tells an overflow, it is not in use. */
 static void fibril_put_stack(struct fibril_task *ft, struct fibril *f)
 {
-	if (!f->stack)
-		return;
 	kasan_unpoison_range(f->stack, THREAD_SIZE);
 	*(void **)(f->stack + sizeof(unsigned long)) = ft->stacks;
 	ft->stacks = f->stack;
@@ -365,95 +565,79 @@ static void fibril_finish_switch(struct fibril_task *ft)
 		return;
 	ft->zombie = NULL;
 	fibril_put_stack(ft, f);
-	put_cred(f->base_cred);
-	f->base_cred = NULL;
 }
 
 /*
- * Who asks to be told when the task loses and gets the CPU, a virtual CPU for
- * one, asks for the context that runs: the lists are saved and restored.
+ * Run @next instead of @prev, which has been marked as parked; @first: for the
+ * first time, and @next is home.  Called with pi_lock held, returns without and
+ * with interrupts on, when @prev runs again.
  */
-static void fibril_notify_out(struct task_struct *tsk)
-{
-#ifdef CONFIG_PREEMPT_NOTIFIERS
-	struct preempt_notifier *notifier;
-
-	hlist_for_each_entry(notifier, &tsk->preempt_notifiers, link)
-		notifier->ops->sched_out(notifier, tsk);
-#endif
-}
-
-static void fibril_notify_in(struct task_struct *tsk)
-{
-#ifdef CONFIG_PREEMPT_NOTIFIERS
-	struct preempt_notifier *notifier;
-
-	hlist_for_each_entry(notifier, &tsk->preempt_notifiers, link)
-		notifier->ops->sched_in(notifier, raw_smp_processor_id());
-#endif
-}
-
-/*
- * Run another context; @prev has been marked as parked.  Called with pi_lock
- * held, returns without and with interrupts on, when @prev runs again.
- */
-static void __sched fibril_switch(struct task_struct *tsk,
-				  struct fibril_task *ft, struct fibril *prev)
+static __always_inline void __sched fibril_switch(struct task_struct *tsk,
+						  struct fibril_task *ft,
+						  struct fibril *prev,
+						  struct fibril *next, bool first)
 	__releases(&tsk->pi_lock)
 {
-	struct fibril *next = fibril_pick(tsk, ft);
-
 	/* Interrupts stay off: no preemption between two contexts. */
 	raw_spin_unlock(&tsk->pi_lock);
-	if (next != prev) {
+	if (likely(next != prev)) {
 		/* Voluntary: for khungtaskd, and for RCU tasks. */
 		tsk->nvcsw++;
-		blk_plug_invalidate_ts();
-		fibril_notify_out(tsk);
-		fibril_save(tsk, &prev->saved);
-		fibril_restore(tsk, &next->saved);
+		fibril_save(tsk, prev);
+		if (first && prev->saved->plug == next->saved->plug)
+			/* Home's, which goes on with it and its clock. */
+			prev->saved->plug = NULL;
+		else
+			blk_plug_invalidate_ts();
+		fibril_restore(tsk, next, prev->uses);
 		tsk->fibril_stack = (unsigned long)next->stack;
-		arch_fibril_switch(&prev->sp, &next->sp);
+		if (first)
+			arch_fibril_return(&prev->sp, &next->sp);
+		else
+			arch_fibril_switch(&prev->sp, &next->sp);
 		fibril_finish_switch(ft);
+		if (unlikely(prev->uses & FIBRIL_USES_RARE))
+			fibril_notify_in(tsk);
 	}
-	preempt_disable();
 	local_irq_enable();
-	if (next != prev)
-		fibril_notify_in(tsk);
-	preempt_enable();
+	preempt_check_resched();
 }
 
 /*
  * @f is about to sleep for the first time.  From now on it is on its own; home
- * goes on first, and what home had when it started @f is in home.saved.
+ * goes on first, and what home had when it started @f is in home_state.
  */
 static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 			  struct fibril *f)
 {
 	struct fibril *home = &ft->home;
+	struct file *file;
+	unsigned int i;
 
 	lockdep_assert_held(&tsk->pi_lock);
 
 	f->detached = true;
 	f->since = jiffies;
-	f->base_cred = get_cred(rcu_dereference_protected(home->saved.cred, 1));
+	f->base_cred = get_cred(rcu_dereference_protected(home->saved->cred, 1));
 	list_add_tail(&f->flight, &ft->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight + 1);
 
 	/* User mode's, which calls before this one may have changed. */
-	arch_fibril_save(&home->saved.arch);
+	arch_fibril_save(&home->saved->arch);
 
 	/* @f may be in the middle of using these. */
-	home->saved.task_frag.page = NULL;
-	home->saved.splice_pipe = NULL;
+	home->uses &= ~FIBRIL_USES_CACHES;
 
-	/* The submitter's plug is not for @f. */
-	blk_plug_invalidate_ts();
-	if (tsk->plug == home->saved.plug)
-		tsk->plug = NULL;
-
-	home->queued = true;
-	list_add(&home->node, &ft->runq);
+	/*
+	 * What @f uses can be closed from now on.  A file that @f has closed
+	 * itself goes when its call ends: it is among @works.
+	 */
+	for (i = 0; i < f->nr_files; i++) {
+		file = f->saved->files[i];
+		if (atomic_long_inc_not_zero(&file->f_count))
+			f->saved->files[f->nr_held++] = file;
+	}
+	f->nr_files = FIBRIL_FILES;
 }
 
 /* May the context that runs be parked here? */
@@ -474,12 +658,109 @@ static void __sched fibril_park(struct task_struct *tsk, struct fibril_task *ft,
 	struct fibril *prev = ft->running;
 
 	prev->state = state;
-	ft->running = NULL;
-	if (prev == &ft->home)
+	prev->parked = jiffies;
+	if (prev == &ft->home) {
 		ft->begun = false;
-	else if (unlikely(!prev->detached))
+	} else if (!prev->detached) {
+		/* Home goes on, whoever else can run. */
 		fibril_detach(tsk, ft, prev);
-	fibril_switch(tsk, ft, prev);
+		fibril_set_running(tsk, ft, &ft->home);
+		fibril_switch(tsk, ft, prev, &ft->home, true);
+		return;
+	}
+	WRITE_ONCE(ft->running, NULL);
+	fibril_switch(tsk, ft, prev, fibril_pick(tsk, ft), false);
+}
+
+/*
+ * Does the context that is about to sleep have its submitter's plug?  Then home
+ * flushes it, at the end of the batch or before it sleeps itself: home goes on
+ * now, and nobody waits for what is in the plug but calls that sleep.  So one
+ * flush serves the batch.
+ */
+bool __fibril_plug_borrowed(void)
+{
+	struct fibril_task *ft = current->fibrils;
+
+	return !ft->running->detached && current->plug == ft->home_state.plug;
+}
+
+/**
+ * fibril_fdget() - fdget() for a task that has fibrils
+ * @fd: file descriptor
+ * @mask: modes of files that are not meant: FMODE_PATH or 0
+ *
+ * A file need not have a reference while only the one who uses it could close
+ * it.  This is so until it sleeps: fibril_detach() gets the references.  Home
+ * has none when it sleeps, and so needs them if calls are in flight.
+ *
+ * Return: the file, or an empty one.
+ */
+struct fd fibril_fdget(unsigned int fd, fmode_t mask)
+{
+	struct task_struct *tsk = current;
+	struct files_struct *files = tsk->files;
+	struct fibril *f = tsk->fibrils->running;
+	unsigned int i = f->nr_files;
+	struct file *file;
+
+	/* Acquire as in __fget_light() */
+	if (unlikely(atomic_read_acquire(&files->count) != 1))
+		goto get;
+	/* Home, and who has slept, have so many. */
+	if (unlikely(i == FIBRIL_FILES)) {
+		if (f->id != FIBRIL_HOME || tsk->fibrils_in_flight)
+			goto get;
+		file = files_lookup_fd_raw(files, fd);
+		return file && !(file->f_mode & mask) ? BORROWED_FD(file) :
+							EMPTY_FD;
+	}
+	file = files_lookup_fd_raw(files, fd);
+	if (unlikely(!file || file->f_mode & mask))
+		return EMPTY_FD;
+	f->saved->files[i] = file;
+	f->nr_files = i + 1;
+	return BORROWED_FD(file);
+get:
+	file = mask ? fget(fd) : fget_raw(fd);
+	return file ? CLONED_FD(file) : EMPTY_FD;
+}
+
+static bool fibril_plug_empty(struct blk_plug *plug)
+{
+#ifdef CONFIG_BLOCK
+	return rq_list_empty(&plug->mq_list) &&
+	       rq_list_empty(&plug->cached_rqs) && list_empty(&plug->cb_list);
+#else
+	return true;
+#endif
+}
+
+/**
+ * fibril_start_plug() - start a plug for calls of which one has slept for I/O
+ * @ft: the task's fibrils
+ * @nr: how many may follow
+ *
+ * Context: home, between two calls; without a plug
+ */
+void fibril_start_plug(struct fibril_task *ft, unsigned long nr)
+{
+	/* One that has slept in a driver is in the middle of it: rare enough. */
+	if (ft->plugged && !fibril_plug_empty(&ft->plug))
+		return;
+	ft->plugged = true;
+	blk_start_plug_nr_ios(&ft->plug, min(nr, USHRT_MAX));
+	fibril_begin(ft);
+}
+
+/*
+ * A call that had the plug when it began to submit I/O, and slept before it was
+ * done, for want of a request, say, uses it, and nobody else looks after it.
+ */
+static __always_inline void fibril_flush_plug(struct fibril_task *ft)
+{
+	if (unlikely(ft->plugged) && unlikely(!fibril_plug_empty(&ft->plug)))
+		blk_flush_plug(&ft->plug, true);
 }
 
 /**
@@ -497,8 +778,15 @@ bool __sched fibril_schedule(void)
 
 	if (fibril_self_id() == FIBRIL_HOME && !tsk->fibrils_in_flight)
 		return false;
-	if (unlikely(!fibril_may_switch(tsk)))
+	if (unlikely(!fibril_may_switch(tsk))) {
+		/* Nobody else does, then: fibril_plug_borrowed() */
+		blk_flush_plug(tsk->plug, true);
 		return false;
+	}
+
+	/* Not if it has only borrowed it: home goes on. */
+	if (ft->running == &ft->home || ft->running->detached)
+		fibril_flush_plug(ft);
 
 	/* Other tasks first. */
 	if (need_resched())
@@ -523,7 +811,7 @@ bool __sched fibril_schedule(void)
 }
 
 /* Let the contexts that can run do so before this one goes on. */
-void __sched __fibril_yield(void)
+static void __sched fibril_yield(void)
 {
 	struct task_struct *tsk = current;
 	struct fibril_task *ft = tsk->fibrils;
@@ -531,32 +819,59 @@ void __sched __fibril_yield(void)
 	if (unlikely(!fibril_may_switch(tsk)))
 		return;
 
+	/* It may take a while. */
+	fibril_flush_plug(ft);
+
 	raw_spin_lock_irq(&tsk->pi_lock);
-	if (!fibril_first(tsk, ft)) {
+	if (unlikely(!fibril_first(tsk, ft))) {
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		return;
 	}
-	/* Home needs no reminder: it is on its way. */
-	ft->running->queued = true;
-	list_add_tail(&ft->running->node, &ft->runq);
-	if (ft->running != &ft->home)
-		set_notify_resume(tsk);
+	fibril_enqueue(tsk, ft, ft->running);
 	fibril_park(tsk, ft, READ_ONCE(tsk->__state));
 }
 
-/* Has the context that runs kept others waiting for a tick? */
-bool fibril_yield_due(void)
+/* The same, if the context that runs has kept others waiting for a tick. */
+int __sched __fibril_cond_yield(void)
 {
-	struct fibril_task *ft = current->fibrils;
-
+	if (likely(!time_after(jiffies, current->fibrils->switched)))
+		return 0;
 #ifdef CONFIG_SMP
 	/* The others would be pinned to this CPU, too: not for a mere yield. */
 	if (current->migration_disabled)
-		return false;
+		return 0;
 #endif
-	return !list_empty_careful(&ft->runq) &&
-	       time_after(jiffies, ft->switched) &&
-	       in_task() && fibril_may_switch(current);
+	if (!in_task() || !fibril_may_switch(current))
+		return 0;
+	fibril_yield();
+	return 1;
+}
+
+/* Let them do so before home goes to user mode: it has nothing else to do. */
+void __sched __fibril_resume(void)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+	struct fibril *home = &ft->home, *next;
+
+	raw_spin_lock_irq(&tsk->pi_lock);
+	next = fibril_first(tsk, ft);
+	if (unlikely(!next)) {
+		raw_spin_unlock_irq(&tsk->pi_lock);
+		return;
+	}
+	/* The queue is not empty before home is in it, nor after @next has left. */
+	home->queued = true;
+	home->next = NULL;
+	*ft->run_last = home;
+	ft->run_last = &home->next;
+	ft->run_first = next->next;
+	next->queued = false;
+
+	home->state = READ_ONCE(tsk->__state);
+	ft->begun = false;
+	fibril_set_running(tsk, ft, next);
+	fibril_switch(tsk, ft, home, next, false);
 }
 
 /*
@@ -566,16 +881,28 @@ bool fibril_yield_due(void)
 /* Free what a context keeps for its next call, or leave it to home. */
 static void fibril_put_caches(struct task_struct *tsk, struct fibril *home)
 {
+	struct fibril_state *s = home->saved;
+
+	if (likely(!tsk->task_frag.page && !tsk->splice_pipe))
+		return;
+	if (!(home->uses & FIBRIL_USES_CACHES)) {
+		home->uses |= FIBRIL_USES_CACHES;
+		s->task_frag = tsk->task_frag;
+		s->splice_pipe = tsk->splice_pipe;
+		tsk->task_frag.page = NULL;
+		tsk->splice_pipe = NULL;
+		return;
+	}
 	if (tsk->task_frag.page) {
-		if (!home->saved.task_frag.page)
-			home->saved.task_frag = tsk->task_frag;
+		if (!s->task_frag.page)
+			s->task_frag = tsk->task_frag;
 		else
 			put_page(tsk->task_frag.page);
 		tsk->task_frag.page = NULL;
 	}
 	if (tsk->splice_pipe) {
-		if (!home->saved.splice_pipe)
-			home->saved.splice_pipe = tsk->splice_pipe;
+		if (!s->splice_pipe)
+			s->splice_pipe = tsk->splice_pipe;
 		else
 			free_pipe_info(tsk->splice_pipe);
 		tsk->splice_pipe = NULL;
@@ -583,19 +910,27 @@ static void fibril_put_caches(struct task_struct *tsk, struct fibril *home)
 }
 
 /* Leave the stack of @f for good. */
-static void __noreturn fibril_leave(struct task_struct *tsk,
-				    struct fibril_task *ft, struct fibril *f)
+static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
+						    struct fibril_task *ft,
+						    struct fibril *f,
+						    unsigned int uses)
 {
+	const struct cred *base_cred;
 	struct fibril *next;
 
+	fibril_flush_plug(ft);
 	raw_spin_lock_irq(&tsk->pi_lock);
-	if (!f->detached)
+	if (unlikely(!f->detached)) {
+		/* It has oopsed; home goes on. */
 		fibril_detach(tsk, ft, f);
-	ft->running = NULL;
+		fibril_enqueue(tsk, ft, &ft->home);
+	}
+	base_cred = f->base_cred;
+	WRITE_ONCE(ft->running, NULL);
 	list_del_init(&f->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight - 1);
-	if (!RB_EMPTY_NODE(&f->deadline.node))
-		timerqueue_del(&ft->deadlines, &f->deadline);
+	if (!RB_EMPTY_NODE(&f->saved->deadline.node))
+		timerqueue_del(&ft->deadlines, &f->saved->deadline);
 	if (ft->exiting ? !tsk->fibrils_in_flight :
 	    ft->wait_for == f ||
 	    (ft->waiting && (!ft->wait_left || !tsk->fibrils_in_flight)))
@@ -605,49 +940,74 @@ static void __noreturn fibril_leave(struct task_struct *tsk,
 	raw_spin_unlock(&tsk->pi_lock);
 
 	tsk->nvcsw++;
-	fibril_restore(tsk, &next->saved);
+	fibril_restore(tsk, next, uses);
+	/* These are not current_cred() any more. */
+	put_cred(base_cred);
 	tsk->fibril_stack = (unsigned long)next->stack;
 	arch_fibril_switch(&f->sp, &next->sp);
 	panic("a fibril that has ended runs\n");
 }
 
+/* What a call should not leave behind. */
+static noinline void fibril_check_rare(struct task_struct *tsk)
+{
+	/* Home may have had these for good: PR_SET_IO_FLUSHER */
+	unsigned int flags = PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE;
+
+	WARN_ON_ONCE(tsk->journal_info || tsk->bio_list || tsk->nameidata ||
+		     tsk->reclaim_state || tsk->faults_disabled_mapping ||
+		     tsk->pagefault_disabled ||
+		     tsk->flags & PF_FIBRIL & ~flags);
+}
+
 static void __noreturn fibril_end(struct task_struct *tsk,
 				  struct fibril_task *ft, struct fibril *f)
 {
+	unsigned int uses;
+
 	/* What comes now is not the call's: it is not cancelled. */
 	f->ending = true;
 	fibril_put_caches(tsk, &ft->home);
 	f->finish(f);
 
-	WARN_ON_ONCE(current_cred() != f->base_cred);
-	WARN_ON_ONCE(tsk->journal_info || tsk->bio_list || tsk->plug ||
-		     tsk->nameidata || tsk->reclaim_state ||
-		     tsk->faults_disabled_mapping || tsk->pagefault_disabled ||
+	uses = fibril_uses(tsk);
+	WARN_ON_ONCE(current_cred() != f->base_cred || tsk->plug ||
 		     tsk->in_iowait);
+	if (unlikely(uses & FIBRIL_USES_RARE))
+		fibril_check_rare(tsk);
 
 	if (IS_ENABLED(CONFIG_SCHED_STACK_END_CHECK) &&
 	    *(unsigned long *)f->stack != STACK_END_MAGIC)
 		panic("corrupted end of a fibril's stack\n");
 
 	/* Until the next context has the CPU: see fibril_finish_switch(). */
-	ft->zombie = f;
-	fibril_leave(tsk, ft, f);
+	if (unlikely(!f->free))
+		ft->zombie = f;
+	fibril_leave(tsk, ft, f, uses);
 }
 
 /**
- * fibril_run_works() - do what a call has left to be done before it counts
+ * fibril_end_call() - do what a call has left to be done before it counts
  * @f: the fibril, which runs
  *
  * Files that the call has closed are closed when it has finished.
  */
-void fibril_run_works(struct fibril *f)
+void fibril_end_call(struct fibril *f)
 {
+	if (f->detached) {
+		while (f->nr_held)
+			fput(f->saved->files[--f->nr_held]);
+	} else {
+		/* From here on it may close them. */
+		f->nr_files = 0;
+	}
 	while (f->works) {
 		struct callback_head *work = f->works;
 
 		f->works = work->next;
 		work->func(work);
 	}
+	f->has_works = false;
 }
 
 /**
@@ -660,7 +1020,7 @@ void fibril_done(struct fibril *f)
 {
 	struct task_struct *tsk = current;
 
-	fibril_run_works(f);
+	fibril_end_call(f);
 	if (f->detached)
 		fibril_end(tsk, tsk->fibrils, f);
 }
@@ -668,7 +1028,12 @@ void fibril_done(struct fibril *f)
 /* Keep what home gets back when a fibril of this batch sleeps. */
 void fibril_save_home(struct fibril_task *ft)
 {
-	fibril_save(current, &ft->home.saved);
+	struct task_struct *tsk = current;
+
+	/* Home restarts nothing: what its last nanosleep() has left is not used. */
+	if (tsk->restart_block.fn == do_no_restart_syscall)
+		tsk->restart_block.nanosleep.type = TT_NONE;
+	fibril_save(tsk, &ft->home);
 	ft->begun = true;
 }
 
@@ -688,26 +1053,24 @@ bool __fibril_task_work_add(struct callback_head *work)
 		return false;
 	work->next = f->works;
 	f->works = work;
+	f->has_works = true;
 	return true;
 }
 
-/* What signal_pending() and, if @fatal, fatal_signal_pending() say in a fibril. */
+/*
+ * What signal_pending() and, if @fatal, fatal_signal_pending() say in a fibril,
+ * if one of the flags is set: see fibril_no_signal().
+ */
 bool fibril_signal_pending(bool fatal)
 {
 	struct task_struct *tsk = current;
 	struct fibril_task *ft = tsk->fibrils;
 	struct fibril *f = ft->running;
 
-	/*
-	 * Home takes SIGKILL off the pending signals before it comes to
-	 * fibril_exit(); from then on the group flags tell.
-	 */
 	return (f && !f->ending &&
 		READ_ONCE(f->cancel) >= (fatal ? FIBRIL_KILL : FIBRIL_INTERRUPT)) ||
 	       READ_ONCE(ft->exiting) ||
-	       sigismember(&tsk->pending.signal, SIGKILL) ||
-	       READ_ONCE(tsk->signal->flags) & SIGNAL_GROUP_EXIT ||
-	       READ_ONCE(tsk->signal->group_exec_task);
+	       sigismember(&tsk->pending.signal, SIGKILL) || fibrils_to_end(tsk);
 }
 EXPORT_SYMBOL(fibril_signal_pending);
 
@@ -749,47 +1112,41 @@ unsigned long fibril_home_sp(struct task_struct *p)
 }
 
 /*
- * The return addresses on the stack of a parked fibril: up to @max of them,
- * without those in the scheduler.  Nobody unwinds here, so a stale one may be
- * among them.
+ * The context of @p in @slot, or %NULL.  Return %false: neither in @slot nor in
+ * any above it, for the lowest free slot is used first.
  */
-static unsigned int fibril_trace(struct fibril *f, unsigned long *addrs,
-				 unsigned int max)
+static bool fibril_in_slot(struct task_struct *p, u32 slot, struct fibril **f)
 {
-	unsigned long sp = f->sp, end = (unsigned long)f->stack + THREAD_SIZE;
-	unsigned long addr;
-	unsigned int n = 0;
+	struct fibril **chunk = NULL;
 
-	for (; sp < end && n < max; sp += sizeof(unsigned long)) {
-		addr = READ_ONCE_NOCHECK(*(unsigned long *)sp);
-		if (__kernel_text_address(addr) && !in_sched_functions(addr))
-			addrs[n++] = addr;
-	}
-	return n;
+	lockdep_assert_held(&p->pi_lock);
+
+	if (p->fibrils && slot < FIBRIL_MAX)
+		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
+	*f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
+	if (chunk && slot == FIBRIL_HOME)
+		*f = &p->fibrils->home;
+	return chunk;
 }
 
 /* Under pi_lock; see fibril_look(). */
 static bool __fibril_look(struct task_struct *p, u32 slot,
 			  struct fibril_view *view, unsigned int depth)
 {
-	struct fibril **chunk = NULL;
 	struct fibril *f;
+	bool more = fibril_in_slot(p, slot, &f);
 
-	view->used = false;
-	/* The lowest free slot is used first. */
-	if (p->fibrils && slot < FIBRIL_MAX)
-		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
-	f = chunk ? chunk[slot % FIBRIL_CHUNK] : NULL;
-	if (f && !list_empty(&f->flight)) {
-		view->used = true;
+	view->used = f && !list_empty(&f->flight);
+	if (view->used) {
 		view->nr = f->nr;
 		view->state = f->state;
 		view->cookie = f->cookie;
 		view->since = f->since;
 		view->depth = f == p->fibrils->running ? 0 :
-			      fibril_trace(f, view->trace, depth);
+			      arch_fibril_trace(p, f->sp, f->stack, view->trace,
+						depth);
 	}
-	return chunk;
+	return more;
 }
 
 /**
@@ -848,8 +1205,44 @@ void __fibril_show(struct task_struct *p)
 			task_index_to_char(__task_state_index(view.state, 0)),
 			jiffies_to_msecs(jiffies - view.since));
 		for (i = 0; i < view.depth; i++)
-			pr_info("  ? %pB\n", (void *)view.trace[i]);
+			pr_info("  %s%pB\n",
+				IS_ENABLED(CONFIG_UNWINDER_ORC) ? "" : "? ",
+				(void *)view.trace[i]);
 	}
+}
+
+/* How long has @f been in a sleep that nothing but what it waits for ends? */
+static unsigned long fibril_blocked(struct fibril *f)
+{
+	if (!(f->state & TASK_UNINTERRUPTIBLE) ||
+	    f->state & (TASK_WAKEKILL | TASK_NOLOAD) || f->patient)
+		return 0;
+	return jiffies - f->parked;
+}
+
+/* See fibrils_blocked(). */
+unsigned long __fibrils_blocked(struct task_struct *p)
+{
+	unsigned long flags, longest = 0;
+	struct fibril *f;
+	bool more = true;
+	u32 slot;
+
+	for (slot = 0; more; slot++) {
+		raw_spin_lock_irqsave(&p->pi_lock, flags);
+		more = fibril_in_slot(p, slot, &f);
+		if (f)
+			longest = max(longest, fibril_blocked(f));
+		raw_spin_unlock_irqrestore(&p->pi_lock, flags);
+	}
+	return longest;
+}
+
+/* See fibril_be_patient(). */
+bool __fibril_be_patient(void)
+{
+	current->fibrils->running->patient = true;
+	return true;
 }
 
 /**
@@ -898,9 +1291,11 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 		if (n++ == 64)
 			break;
 		timerqueue_del(&ft->deadlines, node);
-		f = container_of(node, struct fibril, deadline);
+		f = container_of(node, struct fibril_state, deadline)->fibril;
 		f->timed_out = true;
 		WRITE_ONCE(f->cancel, FIBRIL_KILL);
+		if (f == ft->running)
+			set_tsk_thread_flag(tsk, TIF_FIBRIL_END);
 		/* Without the lock, it may finish before we wake it. */
 		ref = FIBRIL_REF(f->id);
 		raw_spin_unlock_irqrestore(&tsk->pi_lock, flags);
@@ -925,9 +1320,9 @@ void fibril_set_deadline(struct fibril *f, ktime_t when)
 	struct task_struct *tsk = current;
 	struct fibril_task *ft = tsk->fibrils;
 
-	f->deadline.expires = when;
+	f->saved->deadline.expires = when;
 	raw_spin_lock_irq(&tsk->pi_lock);
-	if (timerqueue_add(&ft->deadlines, &f->deadline))
+	if (timerqueue_add(&ft->deadlines, &f->saved->deadline))
 		hrtimer_start(&ft->timer, when, HRTIMER_MODE_ABS);
 	raw_spin_unlock_irq(&tsk->pi_lock);
 }
@@ -955,6 +1350,9 @@ static void *fibril_stack_alloc(struct fibril_task *ft, gfp_t gfp)
 		ft->nr_stacks--;
 		return stack;
 	}
+	/* vmalloc() sleeps, whatever it is told. */
+	if (!gfpflags_allow_blocking(gfp))
+		return NULL;
 
 	stack = __vmalloc_node(THREAD_SIZE, THREAD_ALIGN,
 			       gfp | __GFP_ZERO | __GFP_NOWARN, NUMA_NO_NODE,
@@ -1004,7 +1402,6 @@ static struct fibril *fibril_create(struct fibril_task *ft, gfp_t gfp)
 	f->id = slot | ft->generation << FIBRIL_SLOT_BITS;
 	INIT_LIST_HEAD(&f->node);
 	INIT_LIST_HEAD(&f->flight);
-	timerqueue_init(&f->deadline);
 	/* The same, initialised */
 	smp_store_release(&chunk[slot % FIBRIL_CHUNK], f);
 	ft->nr++;
@@ -1033,45 +1430,51 @@ static void fibril_destroy(struct fibril_task *ft, struct fibril *f)
 	atomic_long_dec(&ft->user->fibrils);
 }
 
-/**
- * fibril_alloc() - get a fibril to run a call on
- * @gfp: how to get memory; 0: not at all
- *
- * Context: home of a task to which fibrils are attached. May sleep if @gfp says so.
- * Return: the fibril, ready for fibril_run() but for its functions, or
- * * -EAGAIN: the task or the user has as many as it may have
- * * -ENOMEM: out of memory
- */
-struct fibril *fibril_alloc(gfp_t gfp)
+static void fibril_set_stack(struct fibril *f, void *stack)
 {
-	struct fibril_task *ft = current->fibrils;
-	struct fibril *f;
+	f->stack = stack;
+	f->saved = fibril_saved(f);
+	f->saved->fibril = f;
+	timerqueue_init(&f->saved->deadline);
+	arch_fibril_init_stack(f->saved);
+}
 
-	f = list_first_entry_or_null(&ft->idle, struct fibril, node);
-	if (likely(f)) {
-		list_del_init(&f->node);
-		ft->nr_idle--;
+/* fibril_alloc(), if there is none that has a stack. */
+struct fibril *__fibril_alloc(struct fibril_task *ft, gfp_t gfp)
+{
+	struct fibril *f = ft->bare;
+	void *stack;
+
+	if (f) {
+		ft->bare = f->next;
+		ft->nr_free--;
 	} else {
 		f = gfp ? fibril_create(ft, gfp) : ERR_PTR(-ENOMEM);
 		if (IS_ERR(f))
 			return f;
 	}
-	if (unlikely(!f->stack)) {
-		/* vmalloc() sleeps, whatever it is told. */
-		if (gfpflags_allow_blocking(gfp) || ft->nr_stacks)
-			f->stack = fibril_stack_alloc(ft, gfp);
-		if (!f->stack) {
-			fibril_free(f);
-			return ERR_PTR(-ENOMEM);
-		}
-		f->sp = arch_fibril_init_stack(fibril_regs(f));
+	stack = fibril_stack_alloc(ft, gfp);
+	if (!stack) {
+		__fibril_free(ft, f);
+		return ERR_PTR(-ENOMEM);
 	}
-	fibril_renew(f);
-	f->cancel = FIBRIL_GO_ON;
-	f->timed_out = false;
-	f->detached = false;
-	f->ending = false;
-	return f;
+	fibril_set_stack(f, stack);
+	fibril_free(ft, f);
+	return fibril_alloc(ft, gfp);
+}
+
+/* fibril_free(), if it has no stack; there may be one. */
+void __fibril_free(struct fibril_task *ft, struct fibril *f)
+{
+	if (ft->stacks) {
+		fibril_set_stack(f, fibril_stack_alloc(ft, 0));
+		fibril_free(ft, f);
+		return;
+	}
+	f->free = true;
+	f->next = ft->bare;
+	ft->bare = f;
+	ft->nr_free++;
 }
 
 /**
@@ -1083,37 +1486,39 @@ void fibril_keep(struct fibril *f)
 	fibril_put_stack(current->fibrils, f);
 }
 
-/**
- * fibril_free() - give back a fibril that does not run
- * @f: the fibril
- */
-void fibril_free(struct fibril *f)
+/* The next of those to be used again, to be destroyed, or the stack only. */
+static struct fibril *fibril_take_free(struct fibril_task *ft,
+				       struct fibril **list)
 {
-	struct fibril_task *ft = current->fibrils;
+	struct fibril *f = *list;
 
-	/* One that is about to end runs on its stack still. */
-	if (ft->running != f)
-		fibril_put_stack(ft, f);
-	list_add(&f->node, &ft->idle);
-	ft->nr_idle++;
+	if (f) {
+		*list = f->next;
+		ft->nr_free--;
+		if (f->stack)
+			ft->nr_stacks--;
+	}
+	return f;
 }
 
-/**
- * fibril_trim() - free what a burst of calls has left behind
- *
- * Context: home. May sleep.
- */
-void fibril_trim(void)
+/* fibril_trim(), if there is something to do. */
+void __fibril_trim(struct fibril_task *ft)
 {
-	struct fibril_task *ft = current->fibrils;
 	struct fibril *f;
 
-	while (ft->nr_stacks > FIBRIL_STACKS_KEPT)
-		fibril_stack_free(fibril_stack_alloc(ft, 0));
-	while (ft->nr_idle > FIBRILS_KEPT) {
-		f = list_first_entry(&ft->idle, struct fibril, node);
-		list_del(&f->node);
-		ft->nr_idle--;
+	while (ft->nr_stacks > FIBRIL_STACKS_KEPT) {
+		if (ft->stacks) {
+			fibril_stack_free(fibril_stack_alloc(ft, 0));
+		} else {
+			f = fibril_take_free(ft, &ft->idle);
+			fibril_stack_free(f->stack);
+			f->stack = NULL;
+			__fibril_free(ft, f);
+		}
+	}
+	while (ft->nr_free > FIBRILS_KEPT) {
+		f = fibril_take_free(ft, &ft->bare) ?:
+		    fibril_take_free(ft, &ft->idle);
 		fibril_destroy(ft, f);
 	}
 }
@@ -1136,11 +1541,13 @@ int fibril_attach(void)
 	if (!ft)
 		return -ENOMEM;
 	ft->home.id = FIBRIL_HOME;
+	ft->home.saved = &ft->home_state;
+	ft->home.nr_files = FIBRIL_FILES;
 	INIT_LIST_HEAD(&ft->home.node);
-	INIT_LIST_HEAD(&ft->runq);
+	INIT_LIST_HEAD(&ft->home.flight);
+	ft->run_last = &ft->run_first;
 	INIT_LIST_HEAD(&ft->flight);
 	INIT_LIST_HEAD(&ft->done);
-	INIT_LIST_HEAD(&ft->idle);
 	INIT_LIST_HEAD(&ft->overflow);
 	ida_init(&ft->ids);
 	hrtimer_init(&ft->timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
@@ -1166,6 +1573,8 @@ void fibril_init_task(struct task_struct *p)
 	p->fibrils = NULL;
 	p->fibril_stack = 0;
 	p->fibrils_in_flight = 0;
+	clear_tsk_thread_flag(p, TIF_FIBRIL);
+	clear_tsk_thread_flag(p, TIF_FIBRIL_END);
 	/* Shared by all contexts, and perhaps set by one that sleeps. */
 #ifdef CONFIG_PSI
 	p->in_memstall = 0;
@@ -1207,9 +1616,11 @@ void __fibril_exit(void)
 
 	/* What the layer above has kept. */
 	asys_exit(ft);
-	list_splice_init(&ft->overflow, &ft->idle);
-	list_splice_init(&ft->done, &ft->idle);
-	list_for_each_entry_safe(f, tmp, &ft->idle, node)
+	list_splice_init(&ft->overflow, &ft->done);
+	list_for_each_entry_safe(f, tmp, &ft->done, node)
+		fibril_destroy(ft, f);
+	while ((f = fibril_take_free(ft, &ft->idle) ?:
+		    fibril_take_free(ft, &ft->bare)))
 		fibril_destroy(ft, f);
 	while (ft->nr_stacks)
 		fibril_stack_free(fibril_stack_alloc(ft, 0));
@@ -1219,6 +1630,7 @@ void __fibril_exit(void)
 		current_thread_info()->fibril = FIBRIL_ANY;
 		tsk->fibrils = NULL;
 	}
+	clear_thread_flag(TIF_FIBRIL_END);
 	for (i = 0; i < FIBRIL_CHUNKS; i++)
 		kfree(ft->chunks[i]);
 	ida_destroy(&ft->ids);
@@ -1240,5 +1652,5 @@ void __noreturn __fibril_die(void)
 	ft->running->dead = true;
 	send_sig(SIGKILL, tsk, 1);
 	/* Not to be freed: the stack, and what is linked to it, is in use. */
-	fibril_leave(tsk, ft, ft->running);
+	fibril_leave(tsk, ft, ft->running, fibril_uses(tsk));
 }

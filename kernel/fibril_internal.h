@@ -5,9 +5,11 @@
 #ifndef _KERNEL_FIBRIL_INTERNAL_H
 #define _KERNEL_FIBRIL_INTERNAL_H
 
+#include <linux/blk-mq.h>
 #include <linux/fibril.h>
 #include <linux/hrtimer.h>
 #include <linux/idr.h>
+#include <linux/kasan.h>
 #include <linux/list.h>
 #include <linux/mm_types_task.h>
 #include <linux/restart_block.h>
@@ -17,47 +19,65 @@
 
 /*
  * Members of task_struct that describe a context and not the task.  They are
- * saved and restored at each switch.  kernel/fibril_state.txt lists every
- * member of task_struct with the reason for what is done with it.
+ * saved and restored at each switch, in groups: few contexts use more than the
+ * first when they sleep.  kernel/fibril_state.txt lists every member of
+ * task_struct with the reason for what is done with it.
  */
+
+/* Always */
 #define FIBRIL_STATE_COMMON(X)	\
 	X(cred)			\
+	X(plug)
+
+/*
+ * If any of these is used.  One that is not used is all zero, and one that is
+ * used is not zero in its first word: see fibril_uses().
+ */
+#define FIBRIL_RARE_COMMON(X)	\
 	X(nameidata)		\
 	X(journal_info)		\
 	X(bio_list)		\
-	X(plug)			\
 	X(reclaim_state)	\
-	X(splice_pipe)		\
-	X(task_frag)		\
 	X(pagefault_disabled)	\
 	X(faults_disabled_mapping) \
-	X(bpf_net_context)	\
+	X(bpf_net_context)
+
+/* The same, for what a context keeps for its next call */
+#define FIBRIL_CACHES(X)	\
+	X(splice_pipe)		\
+	X(task_frag)
+
+/*
+ * Holds arguments while its function is set, and nanosleep()'s while it has a
+ * type.
+ */
+#define FIBRIL_RESTART(X)	\
 	X(restart_block)
 
 #ifdef CONFIG_COMPACTION
-#define FIBRIL_STATE_COMPACTION(X)	X(capture_control)
+#define FIBRIL_RARE_COMPACTION(X)	X(capture_control)
 #else
-#define FIBRIL_STATE_COMPACTION(X)
+#define FIBRIL_RARE_COMPACTION(X)
 #endif
 #ifdef CONFIG_MEMCG
-#define FIBRIL_STATE_MEMCG(X)		X(active_memcg)
+#define FIBRIL_RARE_MEMCG(X)		X(active_memcg)
 #else
-#define FIBRIL_STATE_MEMCG(X)
+#define FIBRIL_RARE_MEMCG(X)
 #endif
 #ifdef CONFIG_MEMCG_V1
-#define FIBRIL_STATE_MEMCG_V1(X)	X(memcg_in_oom)
+#define FIBRIL_RARE_MEMCG_V1(X)	X(memcg_in_oom)
 #else
-#define FIBRIL_STATE_MEMCG_V1(X)
+#define FIBRIL_RARE_MEMCG_V1(X)
 #endif
 #ifdef CONFIG_MEM_ALLOC_PROFILING
-#define FIBRIL_STATE_ALLOC_TAG(X)	X(alloc_tag)
+#define FIBRIL_RARE_ALLOC_TAG(X)	X(alloc_tag)
 #else
-#define FIBRIL_STATE_ALLOC_TAG(X)
+#define FIBRIL_RARE_ALLOC_TAG(X)
 #endif
 #ifdef CONFIG_BPF_SYSCALL
-#define FIBRIL_STATE_BPF(X)		X(bpf_ctx)
+#define FIBRIL_RARE_BPF(X)		X(bpf_ctx)
 #else
-#define FIBRIL_STATE_BPF(X)
+#define FIBRIL_RARE_BPF(X)
 #endif
 #ifdef CONFIG_KRETPROBES
 #define FIBRIL_STATE_KRETPROBES(X)	X(kretprobe_instances)
@@ -70,9 +90,9 @@
 #define FIBRIL_STATE_RETHOOK(X)
 #endif
 #ifdef CONFIG_PREEMPT_NOTIFIERS
-#define FIBRIL_STATE_NOTIFIERS(X)	X(preempt_notifiers)
+#define FIBRIL_RARE_NOTIFIERS(X)	X(preempt_notifiers)
 #else
-#define FIBRIL_STATE_NOTIFIERS(X)
+#define FIBRIL_RARE_NOTIFIERS(X)
 #endif
 #ifdef CONFIG_DEBUG_MUTEXES
 #define FIBRIL_STATE_MUTEXES(X)		X(blocked_on)
@@ -85,24 +105,27 @@
 #define FIBRIL_STATE_SLEEP(X)
 #endif
 #if defined(CONFIG_KASAN_GENERIC) || defined(CONFIG_KASAN_SW_TAGS)
-#define FIBRIL_STATE_KASAN(X)		X(kasan_depth)
+#define FIBRIL_RARE_KASAN(X)		X(kasan_depth)
 #else
-#define FIBRIL_STATE_KASAN(X)
+#define FIBRIL_RARE_KASAN(X)
 #endif
 
 #define FIBRIL_STATE(X)		\
 	FIBRIL_STATE_COMMON(X)	\
-	FIBRIL_STATE_COMPACTION(X) \
-	FIBRIL_STATE_MEMCG(X)	\
-	FIBRIL_STATE_MEMCG_V1(X) \
-	FIBRIL_STATE_ALLOC_TAG(X) \
-	FIBRIL_STATE_BPF(X)	\
 	FIBRIL_STATE_KRETPROBES(X) \
 	FIBRIL_STATE_RETHOOK(X)	\
-	FIBRIL_STATE_NOTIFIERS(X) \
 	FIBRIL_STATE_MUTEXES(X)	\
-	FIBRIL_STATE_SLEEP(X)	\
-	FIBRIL_STATE_KASAN(X)
+	FIBRIL_STATE_SLEEP(X)
+
+#define FIBRIL_RARE(X)		\
+	FIBRIL_RARE_COMMON(X)	\
+	FIBRIL_RARE_COMPACTION(X) \
+	FIBRIL_RARE_MEMCG(X)	\
+	FIBRIL_RARE_MEMCG_V1(X)	\
+	FIBRIL_RARE_ALLOC_TAG(X) \
+	FIBRIL_RARE_BPF(X)	\
+	FIBRIL_RARE_NOTIFIERS(X) \
+	FIBRIL_RARE_KASAN(X)
 
 /* Bit-fields, which have no typeof(). */
 #ifdef CONFIG_MEMCG_V1
@@ -126,33 +149,60 @@
 #define FIBRIL_BITS_DELAY_ACCT(X)
 #endif
 
+/* Always, and with FIBRIL_RARE */
 #define FIBRIL_BITS(X)		\
+	X(in_iowait)
+#define FIBRIL_RARE_BITS(X)	\
 	X(in_execve)		\
-	X(in_iowait)		\
 	FIBRIL_BITS_MEMCG_V1(X)	\
 	FIBRIL_BITS_LRU_GEN(X)	\
 	FIBRIL_BITS_PAGE_OWNER(X) \
 	FIBRIL_BITS_DELAY_ACCT(X)
 
-/* Bits of task_struct::flags that belong to a context. */
+/* Bits of task_struct::flags that belong to a context, with FIBRIL_RARE. */
 #define PF_FIBRIL	(PF_MEMALLOC | PF_MEMALLOC_NOFS | PF_MEMALLOC_NOIO | \
-			 PF_MEMALLOC_PIN | PF_LOCAL_THROTTLE | PF_BLOCK_TS | \
+			 PF_MEMALLOC_PIN | PF_LOCAL_THROTTLE | \
 			 PF_NO_NOTIFY_SIGNAL)
+
+/* A fibril that has not slept borrows so many files; see fibril_fdget(). */
+#define FIBRIL_FILES	4
 
 struct fibril_state {
 #define X(member)	typeof_member(struct task_struct, member) member;
 	FIBRIL_STATE(X)
+	FIBRIL_RARE(X)
+	FIBRIL_CACHES(X)
+	FIBRIL_RESTART(X)
 #undef X
 #define X(member)	unsigned int member:1;
 	FIBRIL_BITS(X)
+	FIBRIL_RARE_BITS(X)
 #undef X
 	unsigned int		flags;
 	struct arch_fibril_state arch;
+
+	/* What else is of no use without a stack: not the task's, but @fibril's */
+	struct fibril		*fibril;
+	/* T. which the call has borrowed */
+	struct file		*files[FIBRIL_FILES];
+	/* P. in the queue of those that have a deadline */
+	struct timerqueue_node	deadline;
+};
+
+/* Too large to be with the others, on the stack. */
+struct fibril_locks {
 #ifdef CONFIG_LOCKDEP
 	u64			curr_chain_key;
 	int			lockdep_depth;
 	struct held_lock	held_locks[MAX_LOCK_DEPTH];
 #endif
+};
+
+/* Which groups of a struct fibril_state are used; the others are not stored. */
+enum fibril_uses {
+	FIBRIL_USES_RARE	= 1,
+	FIBRIL_USES_CACHES	= 2,
+	FIBRIL_USES_RESTART	= 4,
 };
 
 /* What fibril_cancel() lets a fibril see. */
@@ -180,17 +230,27 @@ enum fibril_cancel {
  * @cancel: P. told to end, an enum fibril_cancel
  * @dead: T. has oopsed, and stays as it is
  * @detached: T. has slept: it does not return to the one who started it
+ * @has_works: T. there are @works
+ * @to_end: both: is there something to do when its call has returned?
  * @ending: T. takes no more @works, and is not cancelled any more
- * @node: P. in the run queue; T. in a list of idle or finished ones
+ * @free: T. among those to be used again
+ * @uses: T. which groups of @saved are used, an enum fibril_uses
+ * @patient: T. may sleep for long, and nobody is to worry
+ * @parked: P. when it was parked last, in jiffies
+ * @next: P. the one behind it in the run queue; T. among those to be used again
+ * @node: T. in a list of finished ones
+ * @nr_files: T. how many files the call has borrowed, in @saved; %FIBRIL_FILES
+ *	if it may not borrow another one
+ * @nr_held: T. how many of them have a reference, once @detached
  * @flight: P. in the list of those that are detached and not finished
- * @sp: T. stack pointer while parked
+ * @sp: T. stack pointer while parked, or to start with
  * @stack: T. lowest address of the stack
- * @saved: T. the task's state while parked
+ * @saved: T. the task's state while parked; on the stack, see fibril_saved()
+ * @locks: T. the same, of lockdep
  * @base_cred: T. credentials the call runs with, a reference
  * @works: T. work to run before the call counts as finished
  * @rcuwait: T. what it is about to sleep on, for wakers that have seen it there
- * @timed_out: P. cancelled because its @deadline has passed
- * @deadline: P. in the queue of those that have one
+ * @timed_out: P. cancelled because its deadline has passed
  * @fn: T. what to run; %NULL: the call that fibril_regs() are for
  * @finish: T. what to call, on the fibril, when a detached @fn has returned
  * @cookie: user's name for the call
@@ -205,12 +265,26 @@ enum fibril_cancel {
 struct fibril {
 	u32			id;
 	unsigned int		state;
-	bool			queued;
+	/* These are set together when a fibril is used again. */
+	union {
+		struct {
+			bool	detached;
+			bool	has_works;
+		};
+		u16		to_end;
+	};
 	u8			cancel;
 	bool			timed_out;
-	bool			dead;
-	bool			detached;
 	bool			ending;
+	bool			free;
+	u8			nr_files;
+	u8			nr_held;
+	bool			queued;
+	bool			dead;
+	bool			patient;
+	u8			uses;
+	unsigned long		parked;
+	struct fibril		*next;
 	struct list_head	node;
 	struct list_head	flight;
 	unsigned long		sp;
@@ -221,7 +295,6 @@ struct fibril {
 	void			(*fn)(struct fibril *f);
 	void			(*finish)(struct fibril *f);
 
-	struct timerqueue_node	deadline;
 
 	u64			cookie;
 	s64			result;
@@ -230,7 +303,8 @@ struct fibril {
 	struct asys_chain	*chain;
 	struct asys_batch	*batch;
 
-	struct fibril_state	saved;
+	struct fibril_state	*saved;
+	struct fibril_locks	locks;
 };
 
 /* An id is a slot, and above it a count of the uses of the slot. */
@@ -244,14 +318,20 @@ struct fibril {
 /**
  * struct fibril_task - the contexts of one task
  * @home: the context that came from user mode
+ * @home_state: where its state is saved
  * @begun: T. @home has been saved in this batch, and has not slept since
  * @running: P. the one that runs; NULL while all are parked.  Home and a
  *	fibril that has not slept yet take turns without the lock.
- * @runq: P. contexts that can run, in order
+ * @run_first: P. contexts that can run, in order; TIF_FIBRIL is set while there
+ *	are any
+ * @run_last: P. where the next one is linked
  * @flight: P. fibrils that have slept and have not finished
  * @exiting: P. all are cancelled
- * @zombie: T. has finished, but the stack is still in use
+ * @zombie: T. has finished and gives up its stack, which is still in use
  * @switched: T. when @running began to run, in jiffies
+ * @plug: T. of home, for a batch of calls.  Calls that have slept may have a
+ *	pointer to it still, from when they submitted I/O, and use it.
+ * @plugged: T. it has been used
  * @done: T. finished calls whose results nobody has fetched, oldest first
  * @waiting: T. home sleeps until @wait_left is 0, or nothing is in flight
  * @wait_left: T. so many calls have yet to finish
@@ -266,10 +346,11 @@ struct fibril {
  * @chain_waits: T. a chain in flight has some, too
  * @eventfd: T. to be told of calls that have slept, or %NULL
  * @spare_chain: T. to be used for the next chain, or %NULL
- * @idle: T. fibrils to use again
- * @nr_idle: T. how many
- * @stacks: T. stacks to use again, linked through their first word
- * @nr_stacks: T. how many
+ * @idle: T. fibrils to use again, with their stacks
+ * @bare: T. fibrils to use again, without
+ * @nr_free: T. how many these are together
+ * @stacks: T. stacks to use again, linked through their second word
+ * @nr_stacks: T. how many these are, with those in @idle
  * @nr: T. how many fibrils there are
  * @generation: T. count of uses, in their ids, that new ones begin with
  * @ids: T. which slots are in use
@@ -279,13 +360,17 @@ struct fibril {
  */
 struct fibril_task {
 	struct fibril		home;
+	struct fibril_state	home_state;
 	bool			begun;
 	struct fibril		*running;
-	struct list_head	runq;
+	struct fibril		*run_first;
+	struct fibril		**run_last;
 	struct list_head	flight;
 	bool			exiting;
 	struct fibril		*zombie;
 	unsigned long		switched;
+	struct blk_plug		plug;
+	bool			plugged;
 
 	struct list_head	done;
 	bool			waiting;
@@ -305,8 +390,9 @@ struct fibril_task {
 	struct eventfd_ctx	*eventfd;
 	struct asys_chain	*spare_chain;
 
-	struct list_head	idle;
-	unsigned int		nr_idle;
+	struct fibril		*idle;
+	struct fibril		*bare;
+	unsigned int		nr_free;
 	void			*stacks;
 	unsigned int		nr_stacks;
 	unsigned int		nr;
@@ -344,13 +430,14 @@ extern unsigned int sysctl_fibrils_per_user;
 
 int fibril_attach(void);
 void asys_exit(struct fibril_task *ft);
-struct fibril *fibril_alloc(gfp_t gfp);
-void fibril_free(struct fibril *f);
+struct fibril *__fibril_alloc(struct fibril_task *ft, gfp_t gfp);
+void __fibril_free(struct fibril_task *ft, struct fibril *f);
 void fibril_keep(struct fibril *f);
-void fibril_trim(void);
+void __fibril_trim(struct fibril_task *ft);
+void fibril_start_plug(struct fibril_task *ft, unsigned long nr);
 void fibril_set_deadline(struct fibril *f, ktime_t when);
 bool fibril_cancel(struct fibril *f, enum fibril_cancel how);
-void fibril_run_works(struct fibril *f);
+void fibril_end_call(struct fibril *f);
 void fibril_done(struct fibril *f);
 void fibril_save_home(struct fibril_task *ft);
 void fibril_switched(struct fibril_task *ft);
@@ -366,16 +453,94 @@ bool fibril_home_match_locked(struct task_struct *p, unsigned int state);
 bool fibril_look(struct task_struct *p, u32 slot, struct fibril_view *view,
 		 unsigned int depth);
 
+/* Stacks, and fibrils without, that a task keeps when no call needs them. */
+#define FIBRIL_STACKS_KEPT	256
+#define FIBRILS_KEPT		1024
+
 /* Use a fibril again that has finished without sleeping. */
 static inline void fibril_renew(struct fibril *f)
 {
 	/* A new id: who still has the old one means another call. */
 	f->id += 1U << FIBRIL_SLOT_BITS;
+	f->nr_files = 0;
 }
 
+/*
+ * What is on the stack of @f, from the top: the registers of the call, what is
+ * saved of the task while it sleeps, and then what arch_fibril_init_stack()
+ * puts there.
+ */
 static inline struct pt_regs *fibril_regs(struct fibril *f)
 {
 	return (struct pt_regs *)(f->stack + THREAD_SIZE) - 1;
+}
+
+static inline struct fibril_state *fibril_saved(struct fibril *f)
+{
+	return (struct fibril_state *)fibril_regs(f) - 1;
+}
+
+/**
+ * fibril_alloc() - get a fibril to run a call on
+ * @ft: the task's fibrils
+ * @gfp: how to get memory; 0: not at all
+ *
+ * Context: home. May sleep if @gfp says so.
+ * Return: the fibril, ready for fibril_run() but for its functions, or
+ * * -EAGAIN: the task or the user has as many as it may have
+ * * -ENOMEM: out of memory
+ */
+static __always_inline struct fibril *fibril_alloc(struct fibril_task *ft,
+						   gfp_t gfp)
+{
+	struct fibril *f = ft->idle;
+
+	if (unlikely(!f))
+		return __fibril_alloc(ft, gfp);
+	ft->idle = f->next;
+	ft->nr_free--;
+	ft->nr_stacks--;
+	/* What the one before has left there, and is not cleaned up. */
+	kasan_unpoison_range(f->stack, THREAD_SIZE);
+	f->sp = arch_fibril_first_sp(f->saved);
+	fibril_renew(f);
+	f->cancel = FIBRIL_GO_ON;
+	f->timed_out = false;
+	f->to_end = 0;
+	f->ending = false;
+	f->free = false;
+	return f;
+}
+
+/**
+ * fibril_free() - give back a fibril
+ * @ft: the task's fibrils
+ * @f: the fibril; it may be the one that runs, if all it does is to end
+ */
+static __always_inline void fibril_free(struct fibril_task *ft, struct fibril *f)
+{
+	if (unlikely(!f->stack)) {
+		__fibril_free(ft, f);
+		return;
+	}
+	f->free = true;
+	f->next = ft->idle;
+	ft->idle = f;
+	ft->nr_free++;
+	ft->nr_stacks++;
+}
+
+/**
+ * fibril_trim() - free what a burst of calls has left behind
+ * @ft: the task's fibrils
+ *
+ * Context: home. May sleep.
+ */
+static __always_inline void fibril_trim(struct fibril_task *ft)
+{
+	if (unlikely(ft->nr_stacks > FIBRIL_STACKS_KEPT ||
+		     ft->nr_free > FIBRILS_KEPT))
+		__fibril_trim(ft);
 }
 
 /* Returns that are hooked belong to the stack that they are on. */
@@ -435,7 +600,7 @@ static __always_inline bool fibril_run(struct fibril_task *ft, struct fibril *f)
 	 */
 	if (unlikely(!ft->begun))
 		fibril_save_home(ft);
-	fibril_hide_hooks(tsk, &ft->home.saved);
+	fibril_hide_hooks(tsk, &ft->home_state);
 
 	WRITE_ONCE(ft->running, f);
 	tsk->fibril_stack = (unsigned long)f->stack;
@@ -445,7 +610,7 @@ static __always_inline bool fibril_run(struct fibril_task *ft, struct fibril *f)
 		WRITE_ONCE(ti->fibril, FIBRIL_HOME);
 		tsk->fibril_stack = 0;
 		WRITE_ONCE(ft->running, &ft->home);
-		fibril_show_hooks(tsk, &ft->home.saved);
+		fibril_show_hooks(tsk, &ft->home_state);
 		return true;
 	}
 	fibril_switched(ft);

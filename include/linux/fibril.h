@@ -12,9 +12,13 @@
 #include <linux/fibril_types.h>
 #include <linux/jump_label.h>
 
+struct blk_plug;
 struct callback_head;
+struct fd;
 struct rcuwait;
 struct task_struct;
+
+struct fd fibril_fdget(unsigned int fd, fmode_t mask);
 
 #ifdef CONFIG_FIBRILS
 
@@ -48,8 +52,11 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
 			     fibril_ref_t fibril, int *success);
 bool fibril_schedule(void);
 void schedule_all_contexts(bool preempt);
-void __fibril_yield(void);
-bool fibril_yield_due(void);
+int fibril_wake_parked(struct task_struct *p, unsigned int state,
+		       fibril_ref_t fibril);
+void __fibril_resume(void);
+int __fibril_cond_yield(void);
+bool __fibril_plug_borrowed(void);
 bool fibril_signal_pending(bool fatal);
 bool __fibril_task_work_add(struct callback_head *work);
 bool __fibril_home_match(struct task_struct *p, unsigned int state);
@@ -59,6 +66,8 @@ bool fibrils_in_flight(void);
 bool __fibrils_may_freeze(struct task_struct *p);
 void fibril_init_task(struct task_struct *p);
 void __fibril_show(struct task_struct *p);
+unsigned long __fibrils_blocked(struct task_struct *p);
+bool __fibril_be_patient(void);
 void __fibril_set_rcuwait(const struct rcuwait *w);
 fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w);
 
@@ -100,19 +109,38 @@ static inline bool fibrils_may_freeze(struct task_struct *p)
 static inline void fibril_resume_user_mode(void)
 {
 	if (task_has_fibrils(current))
-		__fibril_yield();
+		__fibril_resume();
 }
 
 /*
  * For a loop that does not sleep while it waits for what another context of
  * its own task may have to do.
  */
-static __always_inline bool fibril_cond_yield(void)
+static __always_inline int fibril_cond_yield(void)
 {
-	if (!task_has_fibrils(current) || likely(!fibril_yield_due()))
-		return false;
-	__fibril_yield();
-	return true;
+	if (static_branch_unlikely(&fibrils_used) &&
+	    unlikely(test_thread_flag(TIF_FIBRIL)))
+		return __fibril_cond_yield();
+	return 0;
+}
+
+/*
+ * Is there nothing pending that any context of @p could see?  What a fibril has
+ * to see sets one of these flags first, as a signal does.
+ */
+static __always_inline bool fibril_no_signal(struct task_struct *p)
+{
+	return !(read_ti_thread_flags((struct thread_info *)p) &
+		 (_TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL | _TIF_FIBRIL_END));
+}
+
+/*
+ * Need @plug of current, which is about to sleep, not be flushed, because
+ * another context does that?
+ */
+static inline bool fibril_plug_borrowed(const struct blk_plug *plug)
+{
+	return plug && in_fibril() && __fibril_plug_borrowed();
 }
 
 /* Queue @work to run before the call completes; false: not in a fibril. */
@@ -138,6 +166,21 @@ static inline void fibril_exit(void)
 {
 	if (task_has_fibrils(current))
 		__fibril_exit();
+}
+
+/*
+ * How long has a context of @p been blocked, in jiffies: in a sleep that the
+ * hung task detector looks for, and does not see while others run?
+ */
+static inline unsigned long fibrils_blocked(struct task_struct *p)
+{
+	return task_has_fibrils(p) ? __fibrils_blocked(p) : 0;
+}
+
+/* Will that be told that the next sleep of current may be a long one? */
+static inline bool fibril_be_patient(void)
+{
+	return in_fibril() && __fibril_be_patient();
 }
 
 /* Print where the fibrils of @p sleep. */
@@ -168,12 +211,18 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 	return false;
 }
 
+static inline bool fibril_no_signal(struct task_struct *p) { return false; }
 static inline bool fibril_signal_pending(bool fatal) { return false; }
 static inline bool fibrils_in_flight(void) { return false; }
 static inline bool fibrils_may_freeze(struct task_struct *p) { return true; }
 static inline void fibril_set_rcuwait(const struct rcuwait *w) { }
 static inline int fibril_may_replace(void) { return 0; }
-static inline bool fibril_cond_yield(void) { return false; }
+static inline int fibril_cond_yield(void) { return 0; }
+static inline bool fibril_plug_borrowed(const struct blk_plug *plug)
+{
+	return false;
+}
+
 static inline bool fibril_task_work_add(struct callback_head *work)
 {
 	return false;
@@ -189,6 +238,8 @@ static inline fibril_ref_t fibril_rcuwaiter(struct task_struct *p,
 }
 
 static inline void fibril_init_task(struct task_struct *p) { }
+static inline unsigned long fibrils_blocked(struct task_struct *p) { return 0; }
+static inline bool fibril_be_patient(void) { return false; }
 static inline void fibril_show(struct task_struct *p) { }
 
 #endif /* CONFIG_FIBRILS */

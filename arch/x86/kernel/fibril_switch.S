@@ -8,6 +8,7 @@
  */
 #include <linux/linkage.h>
 #include <linux/objtool.h>
+#include <asm/alternative.h>
 #include <asm/asm.h>
 #include <asm/cpufeatures.h>
 #include <asm/nospec-branch.h>
@@ -30,6 +31,19 @@
 	popq	%r12
 	popq	%rbx
 	popq	%rbp
+.endm
+
+/*
+ * FILL_RETURN_BUFFER without a loop: there is no branch that could be predicted
+ * to end it early, hence no need of a barrier.
+ */
+.macro FILL_RSB
+	ALTERNATIVE "jmp .Lfilled_\@", "", X86_FEATURE_RSB_CTXSW
+	.rept RSB_CLEAR_LOOPS; __FILL_RETURN_SLOT; .endr
+	addq	$8 * RSB_CLEAR_LOOPS, %rsp
+	CREDIT_CALL_DEPTH
+	CALL_THUNKS_DEBUG_INC_CTXSW
+.Lfilled_\@:
 .endm
 
 	.text
@@ -81,9 +95,31 @@ SYM_FUNC_START(arch_fibril_switch)
 	movq	(%rsi), %rsp
 
 	/* The call stacks differ: see __switch_to_asm(). */
-	FILL_RETURN_BUFFER %r12, RSB_CLEAR_LOOPS, X86_FEATURE_RSB_CTXSW
+	FILL_RSB
 
 	POP_FRAME
 	movl	$1, %eax
 	RET
 SYM_FUNC_END(arch_fibril_switch)
+
+/*
+ * The same, for a fibril that leaves its stack for the first time, to the one
+ * who called arch_fibril_call().
+ *
+ * The return stack buffer is not filled.  Every call between there and here was
+ * made, and none of them has returned, since the caller pushed its frame.  For
+ * each return that the caller has yet to make there is an entry that the kernel
+ * has pushed, or one above it: returns find more entries than without this
+ * switch, and neither an empty buffer nor those of user mode.  They mispredict
+ * to where the kernel returns to, as returns past a longjmp() do.
+ */
+SYM_FUNC_START(arch_fibril_return)
+	PUSH_FRAME
+
+	movq	%rsp, (%rdi)
+	movq	(%rsi), %rsp
+
+	POP_FRAME
+	movl	$1, %eax
+	RET
+SYM_FUNC_END(arch_fibril_return)

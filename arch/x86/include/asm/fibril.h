@@ -27,20 +27,32 @@ unsigned long arch_fibril_call(unsigned long *prev, unsigned long *next,
 			       struct fibril *f);
 void arch_fibril_stack_end(void);
 
-/* Get a stack ready that ends at @end; return the stack pointer to start with. */
-static inline unsigned long arch_fibril_init_stack(void *end)
+/* The stack pointer to start with on a stack that ends at @end. */
+static __always_inline unsigned long arch_fibril_first_sp(void *end)
 {
 	struct inactive_task_frame *frame = end;
 
-	frame = PTR_ALIGN_DOWN(frame - 1, 16);
+	return (unsigned long)PTR_ALIGN_DOWN(frame - 1, 16);
+}
+
+/* Get a stack ready that ends at @end; calls leave it so. */
+static inline void arch_fibril_init_stack(void *end)
+{
+	struct inactive_task_frame *frame = (void *)arch_fibril_first_sp(end);
+
 	memset(frame, 0, sizeof(*frame));
 	/* Unwinders look up the instruction before this. */
 	frame->ret_addr = (unsigned long)arch_fibril_stack_end + 1;
-	return (unsigned long)frame;
 }
 
 /* Switch stacks: store the old stack pointer in *@prev, take up *@next. */
 void arch_fibril_switch(unsigned long *prev, unsigned long *next);
+/* The same, to who called arch_fibril_call(), when it has not returned yet. */
+void arch_fibril_return(unsigned long *prev, unsigned long *next);
+
+unsigned int arch_fibril_trace(struct task_struct *p, unsigned long sp,
+			       void *stack, unsigned long *addrs,
+			       unsigned int max);
 
 static __always_inline void arch_fibril_save(struct arch_fibril_state *state)
 {
@@ -53,7 +65,9 @@ static __always_inline void arch_fibril_restore(struct arch_fibril_state *state)
 {
 	struct thread_info *ti = current_thread_info();
 
-	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
+	/* Expensive to write, and nearly always the same. */
+	if (cpu_feature_enabled(X86_FEATURE_OSPKE) &&
+	    unlikely(rdpkru() != state->pkru))
 		wrpkru(state->pkru);
 	ti->status = (ti->status & ~TS_COMPAT) | state->compat;
 }

@@ -46,6 +46,8 @@
 #ifndef __NR_asys_submit
 #define __NR_asys_submit		480
 #define __NR_asys_await_completion	481
+#define __NR_asys_enter			482
+#define __NR_asys_control		483
 #endif
 
 /* linux/fs.h does not go with sys/uio.h. */

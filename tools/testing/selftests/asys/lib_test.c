@@ -16,11 +16,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#ifndef __NR_asys_enter
-#define __NR_asys_enter		482
-#define __NR_asys_control	483
-#endif
-
 #define ENTRIES	64
 
 FIXTURE(lib)

@@ -516,37 +516,109 @@ FIXTURE_TEARDOWN(freeze)
 		unlink(self->path);
 }
 
+/* Writes all the time, to a file of its own in @dir, until it is killed. */
+static pid_t start_writer(int dir)
+{
+	int fd = openat(dir, ".", O_TMPFILE | O_RDWR, 0600);
+	pid_t pid;
+
+	if (fd < 0)
+		return -1;
+	pid = fork();
+	if (!pid) {
+		while (pwrite(fd, "x", 1, 0) == 1)
+			;
+		_exit(1);
+	}
+	close(fd);
+	return pid;
+}
+
+/*
+ * The one that freezes keeps new writers out, and then goes to sleep for those
+ * that are in: wait until it does the first. Its task has a CPU only for us
+ * before it has done the second.
+ */
+static void wait_kept_out(pid_t writer)
+{
+	char path[64], where[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/wchan", writer);
+	do {
+		usleep(1000);
+		fd = open(path, O_RDONLY);
+		MUST(fd >= 0);
+		n = read(fd, where, sizeof(where) - 1);
+		MUST(n >= 0);
+		where[n] = 0;
+		close(fd);
+	} while (strcmp(where, "percpu_rwsem_wait"));
+}
+
 TEST_F(freeze, in_fibril)
 {
 	char *page, byte;
+	pid_t writer;
 
+	writer = start_writer(self->dir);
+	ASSERT_LT(0, writer);
 	START(1, __NR_pwrite64, self->fd, self->cold.mem, PAGE, 0);
 	page = cold_wait(&self->cold);
 	ASSERT_NE(NULL, page);
-	/* It waits for the writer; others sleep, for something else. */
+	/* It waits for the one above; others sleep, for something else. */
 	START(2, __NR_read, self->p[0], &byte, 1);
 	START(3, __NR_ioctl, self->dir, FIFREEZE, 0);
 	START(4, __NR_read, self->p[0], &byte, 1);
+	wait_kept_out(writer);
 	ASSERT_EQ(0, cold_fill(&self->cold, page, self->page));
 	REAP(1, PAGE);
 	REAP(3, 0);
 	ASSERT_EQ(0, ioctl(self->dir, FITHAW, 0));
+	ASSERT_EQ(0, kill(writer, SIGKILL));
+	KILLED(writer, SIGKILL);
 	ASSERT_EQ(2, write(self->p[1], "xy", 2));
 	REAP(2, 1);
 	REAP(4, 1);
 	NOTHING_LEFT();
 }
 
+/* Fills the page once home sleeps for the one who wants it. */
+struct late_filler {
+	struct cold *cold;
+	const char *page;
+	pid_t writer;
+	int err;
+};
+
+static void *late_filler_main(void *arg)
+{
+	struct late_filler *f = arg;
+	char *page = cold_wait(f->cold);
+
+	wait_kept_out(f->writer);
+	f->err = page ? cold_fill(f->cold, page, f->page) : -EIO;
+	return NULL;
+}
+
 TEST_F(freeze, home)
 {
+	struct late_filler filler = { .cold = &self->cold, .page = self->page };
+	pthread_t thread;
 	char byte;
 
-	FILLER(filler, .state = 'D');
+	filler.writer = start_writer(self->dir);
+	ASSERT_LT(0, filler.writer);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, late_filler_main, &filler));
 	START(2, __NR_read, self->p[0], &byte, 1);
 	START(1, __NR_pwrite64, self->fd, self->cold.mem, PAGE, 0);
 	ASSERT_EQ(0, ioctl(self->dir, FIFREEZE, 0));
 	ASSERT_EQ(0, ioctl(self->dir, FITHAW, 0));
-	FILLED(filler);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, filler.err);
+	ASSERT_EQ(0, kill(filler.writer, SIGKILL));
+	KILLED(filler.writer, SIGKILL);
 	REAP(1, PAGE);
 	ASSERT_EQ(1, write(self->p[1], "x", 1));
 	REAP(2, 1);

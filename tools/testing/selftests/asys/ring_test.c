@@ -11,11 +11,6 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 
-#ifndef __NR_asys_enter
-#define __NR_asys_enter		482
-#define __NR_asys_control	483
-#endif
-
 #define ENTRIES	64
 
 static long enter(struct asys_request *r, unsigned int nr, unsigned int min,
@@ -866,6 +861,51 @@ TEST_F(ring, cold_requests)
 	TAKE(190, 0);
 	TAKE(191, 0);
 	EMPTY();
+}
+
+/* Requests and completions that are not in memory, which would take sleep. */
+TEST_F(ring, cold_nonblock)
+{
+	static const unsigned int flags[] = { ASYS_ENTER_NONBLOCK, ASYS_ENTER_ATOMIC };
+	struct asys_request *r, warm;
+	char page[PAGE];
+	unsigned int i;
+
+	/* Get a stack. */
+	FILL(&warm, 0, __NR_getppid);
+	ASSERT_EQ(1, enter(&warm, 1, 0, 0, NULL));
+	TAKE(0, getppid());
+
+	r = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, r);
+	ASSERT_EQ(0, mprotect((char *)r + 2 * PAGE, PAGE, PROT_NONE));
+	r += PAGE / sizeof(*r) - 1;
+	for (i = 0; i < 2; i++) {
+		FILL(&r[0], i, __NR_getppid);
+		/* The second one is on a page of its own. */
+		ASSERT_EQ(1, enter(r, 2, 0, flags[i], NULL));
+		TAKE(i, getppid());
+		FAILS(EAGAIN, enter(&r[1], 1, 0, flags[i], NULL));
+		FAILS(EFAULT, enter(&r[1 + PAGE / sizeof(*r)], 1, 0, flags[i], NULL));
+		/* The same for a chain */
+		r[0].flags = ASYS_R_LINK;
+		FAILS(EAGAIN, enter(r, 2, 0, flags[i], NULL));
+		EMPTY();
+	}
+
+	for (i = 0; i < 2; i++) {
+		memcpy(page, self->ring, PAGE);
+		FILL(&warm, 2 + i, __NR_getppid);
+		ASSERT_EQ(0, madvise(self->ring, PAGE, MADV_DONTNEED));
+		/* Kept, and told of by nothing: the flags are there, too. */
+		ASSERT_EQ(1, enter(&warm, 1, 0, flags[i], NULL));
+		memcpy(self->ring, page, PAGE);
+		EXPECT_EQ(0U, THERE());
+		ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+		TAKE(2 + i, getppid());
+		EMPTY();
+	}
 }
 
 /* EBUSY: somebody looks at each system call of the task, where it enters. */

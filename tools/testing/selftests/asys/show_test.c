@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What others see of calls in flight: /proc/<pid>/fibrils, and the kernel log
- * where the stacks of tasks are printed.
+ * What others see of calls in flight: /proc/<pid>/fibrils, tracepoints, and the
+ * kernel log where the stacks of tasks are printed.
  */
 #include "asys_test.h"
 
@@ -40,16 +40,6 @@ static const char *proc(const char *format, pid_t pid, pid_t tid)
 	return n ? strerror(errno) : buf;
 }
 
-/*
- * Is @where the function a call sleeps in? It is found by looking at the stack,
- * where lockdep and others leave so much that it may be theirs.
- */
-static bool sleeps_in(const char *where, const char *function)
-{
-	return strstr(where, function) ||
-	       (where[0] && !access("/proc/lockdep_stats", F_OK));
-}
-
 static int lines(const char *s)
 {
 	int n = 0;
@@ -84,7 +74,7 @@ TEST_F(show, proc)
 	EXPECT_EQ(__NR_read, nr);
 	EXPECT_EQ(0x2aULL, cookie);
 	EXPECT_EQ('S', state);
-	EXPECT_TRUE(sleeps_in(where, "pipe_read")) {
+	EXPECT_NE(NULL, strstr(where, "pipe_read")) {
 		TH_LOG("%s", where);
 	}
 	s = strchr(s, '\n') + 1;
@@ -92,7 +82,7 @@ TEST_F(show, proc)
 	ASSERT_EQ(5, n);
 	EXPECT_EQ(__NR_nanosleep, nr);
 	EXPECT_EQ(~0ULL, cookie);
-	EXPECT_TRUE(sleeps_in(where, "nanosleep")) {
+	EXPECT_NE(NULL, strstr(where, "nanosleep")) {
 		TH_LOG("%s", where);
 	}
 
@@ -234,6 +224,55 @@ TEST_F(show, sysrq)
 	EXPECT_TRUE(where);
 	ASSERT_EQ(1, write(self->p[1], "x", 1));
 	REAP(0xf1b2, 1);
+}
+
+#define TRACING	"/sys/kernel/tracing/"
+
+/* Where @line is in @s, which has to be moved on behind it, or NULL */
+static const char *behind(const char *s, const char *line)
+{
+	s = strstr(s, line);
+	return s ? s + strlen(line) : NULL;
+}
+
+TEST_F(show, trace)
+{
+	uint64_t cookie = 0xbeef;
+	int64_t ret;
+	const char *s;
+	int fd;
+
+	NEED_ROOT();
+	if (access(TRACING "events/asys/enable", W_OK))
+		SKIP(return, "no tracing");
+	fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
+	ASSERT_LE(0, fd);
+	close(fd);
+	ASSERT_EQ(0, write_file(TRACING "events/asys/enable", "1"));
+
+	/* One that does not sleep, one that does, one that is cancelled */
+	ASSERT_EQ(1, try_start(1, &ret, __NR_getppid));
+	START(0xf00d, __NR_read, self->p[0], &self->byte, 1);
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	REAP(0xf00d, 1);
+	START(cookie, __NR_read, self->p[0], &self->byte, 1);
+	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_CANCEL, &cookie,
+			     sizeof(cookie)));
+	REAP(cookie, -ECANCELED);
+
+	ASSERT_EQ(0, write_file(TRACING "events/asys/enable", "0"));
+	s = proc(TRACING "trace", 0, 0);
+	EXPECT_EQ(NULL, strstr(s, "cookie=0x1\n"));
+	s = behind(s, "asys_sleep: nr=0 cookie=0xf00d\n");
+	ASSERT_NE(NULL, s);
+	s = behind(s, "asys_complete: nr=0 cookie=0xf00d result=1\n");
+	ASSERT_NE(NULL, s);
+	s = behind(s, "asys_sleep: nr=0 cookie=0xbeef\n");
+	ASSERT_NE(NULL, s);
+	s = behind(s, "asys_cancel: nr=0 cookie=0xbeef woken=1\n");
+	ASSERT_NE(NULL, s);
+	s = behind(s, "asys_complete: nr=0 cookie=0xbeef result=-125\n");
+	ASSERT_NE(NULL, s);
 }
 
 TEST_HARNESS_MAIN

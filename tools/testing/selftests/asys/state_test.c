@@ -4,6 +4,7 @@
  * files it has open; and files that are closed while calls are asleep.
  */
 #include <sys/epoll.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -399,6 +400,54 @@ TEST_F(state, offset)
 	ASSERT_EQ(6, acall(__NR_lseek, fd, 6, SEEK_SET));
 	ASSERT_EQ(6, read(fd, self->buf, 6));
 	ASSERT_EQ(12, acall(__NR_lseek, fd, 0, SEEK_CUR));
+}
+
+/* More files than a call may use without a reference, closed while it sleeps */
+TEST_F(state, home_closes_what_fibril_polls)
+{
+	struct pollfd fds[8];
+	int p[8][2], i;
+
+	for (i = 0; i < 8; i++) {
+		ASSERT_EQ(0, pipe(p[i]));
+		fds[i].fd = p[i][0];
+		fds[i].events = POLLIN;
+	}
+	START(1, __NR_poll, fds, 8, -1);
+	for (i = 0; i < 7; i++)
+		ASSERT_EQ(0, close(p[i][0]));
+	ASSERT_EQ(1, write(p[7][1], "x", 1));
+	REAP(1, 8);
+	for (i = 0; i < 7; i++)
+		EXPECT_EQ(POLLNVAL, fds[i].revents);
+	EXPECT_EQ(POLLIN, fds[7].revents);
+}
+
+/* Home has flags for good that only a scope has otherwise. */
+TEST_F(state, io_flusher)
+{
+	int64_t ret;
+	char byte;
+	int p[2];
+
+	ASSERT_EQ(0, pipe(p));
+	if (prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0))
+		SKIP(return, "not allowed");
+	ASSERT_EQ(1, try_start(1, &ret, __NR_getppid));
+	START(2, __NR_read, p[0], &byte, 1);
+	EXPECT_EQ(1, prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	REAP(2, 1);
+	EXPECT_EQ(1, prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
+	ASSERT_EQ(0, prctl(PR_SET_IO_FLUSHER, 0, 0, 0, 0));
+
+	/* One that sleeps keeps what it began with, and it ends with it. */
+	ASSERT_EQ(0, prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0));
+	START(3, __NR_read, p[0], &byte, 1);
+	ASSERT_EQ(0, prctl(PR_SET_IO_FLUSHER, 0, 0, 0, 0));
+	ASSERT_EQ(1, write(p[1], "x", 1));
+	REAP(3, 1);
+	EXPECT_EQ(0, prctl(PR_GET_IO_FLUSHER, 0, 0, 0, 0));
 }
 
 TEST_HARNESS_MAIN
