@@ -299,10 +299,10 @@ static __always_inline void asys_access_end(void)
 }
 
 /* Between the two: 0, or -ENOSPC, or -EFAULT. */
-static __always_inline int __asys_ring_store(struct fibril_task *ft, u64 cookie,
-					     s64 result)
+static __always_inline int __asys_ring_store(struct fibril_task *ft,
+					     struct asys_ring __user *ring,
+					     u64 cookie, s64 result)
 {
-	struct asys_ring __user *ring = ft->ring;
 	u32 head, tail = ft->ring_tail, mask = ft->ring_mask;
 	struct asys_completion __user *c = &ring->completions[tail & mask];
 
@@ -327,11 +327,12 @@ fault:
 static __always_inline int asys_ring_store(struct fibril_task *ft, u64 cookie,
 					   s64 result)
 {
+	struct asys_ring __user *ring = ft->ring;
 	int ret;
 
-	if (unlikely(!asys_access_begin(ft->ring, sizeof(*ft->ring))))
+	if (unlikely(!asys_access_begin(ring, sizeof(*ring))))
 		return -EFAULT;
-	ret = __asys_ring_store(ft, cookie, result);
+	ret = __asys_ring_store(ft, ring, cookie, result);
 	asys_access_end();
 	return ret;
 }
@@ -969,10 +970,8 @@ enum asys_why {
  */
 struct asys_batch {
 	struct fibril_task *ft;
-	/* all of it user memory, as far as addresses go */
-	const struct asys_request __user *req;
-	/* the next one, and how many there are */
-	unsigned long i, nr;
+	/* the requests: the next one, and behind the last; user addresses all */
+	const struct asys_request __user *first, *next, *end;
 	u32 timeout;
 	/* with ASYS_WHY_ASK, which call it is */
 	u16 call;
@@ -993,16 +992,17 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 	struct thread_info *ti = current_thread_info();
 	struct pt_regs *regs = fibril_regs(f);
 	struct fibril_task *ft = b->ft;
-	unsigned long work, i = b->i;
+	const struct asys_request __user *req = b->next;
+	unsigned long work;
+	struct asys_ring __user *ring;
 	union asys_head head;
 	unsigned int nr;
 	long ret;
 
-	if (unlikely(!asys_access_begin(&b->req[i], sizeof(*b->req))))
+	if (unlikely(!asys_access_begin(req, sizeof(*req))))
 		return ASYS_WHY_FAULT;
 	for (;;) {
-		ret = arch_fibril_get_request(regs, &head.word, &f->cookie,
-					      &b->req[i]);
+		ret = arch_fibril_get_request(regs, &head.word, &f->cookie, req);
 		asys_access_end();
 		if (unlikely(ret))
 			return ASYS_WHY_FAULT;
@@ -1024,7 +1024,7 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 		}
 
 		b->timeout = head.timeout;
-		b->i = ++i;
+		b->next = ++req;
 		if (likely(!ret))
 			asys_run(f, regs, work, ia32);
 		/* From here on, it may be on its own: then this is the end. */
@@ -1032,15 +1032,16 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 			fibril_done(f);
 
 		/* Two in one go: the completion, and the next request */
-		if (unlikely(!asys_access_begin(ft->ring, sizeof(*ft->ring))))
+		ring = ft->ring;
+		if (unlikely(!asys_access_begin(ring, sizeof(*ring))))
 			return ASYS_WHY_POST;
-		if (unlikely(__asys_ring_store(ft, f->cookie, f->result))) {
+		if (unlikely(__asys_ring_store(ft, ring, f->cookie, f->result))) {
 			asys_access_end();
 			return ASYS_WHY_POST;
 		}
 		fibril_renew(f);
 		WRITE_ONCE(ti->fibril, f->id);
-		if (unlikely(i >= b->nr) || unlikely(asys_has_work(ft))) {
+		if (unlikely(req == b->end) || unlikely(asys_has_work(ft))) {
 			asys_access_end();
 			return ASYS_WHY_WORK;
 		}
@@ -1097,7 +1098,7 @@ static bool asys_take_asked(struct asys_batch *b, struct fibril *f)
 		b->error = ret;
 		return true;
 	}
-	b->i++;
+	b->next++;
 	b->why = ASYS_WHY_POST;
 	f->batch = NULL;
 	return ret || fibril_run(b->ft, f);
@@ -1107,7 +1108,7 @@ static bool asys_take_asked(struct asys_batch *b, struct fibril *f)
 static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
 {
 	struct fibril_task *ft = b->ft;
-	long n = asys_get_chain(ft, f, &b->req[b->i], b->nr - b->i, gfp);
+	long n = asys_get_chain(ft, f, b->next, b->end - b->next, gfp);
 	bool done;
 
 	if (n < 0) {
@@ -1115,7 +1116,7 @@ static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
 		b->error = n;
 		return true;
 	}
-	b->i += n;
+	b->next += n;
 	b->timeout = f->chain->request[0].timeout;
 	b->why = ASYS_WHY_POST;
 	f->batch = NULL;
@@ -1137,8 +1138,8 @@ static __always_inline void asys_sleeps(struct asys_batch *b, struct fibril *f)
 	 * one go.  For a device that is done with it at once this is not worth
 	 * it, and there, nobody sleeps.
 	 */
-	if (f->saved->in_iowait && !current->plug && b->i < b->nr)
-		fibril_start_plug(b->ft, b->nr - b->i);
+	if (f->saved->in_iowait && !current->plug && b->next != b->end)
+		fibril_start_plug(b->ft, b->end - b->next);
 }
 
 /* Take requests until one cannot be taken, or a signal comes. */
@@ -1176,7 +1177,7 @@ static __always_inline void asys_take(struct asys_batch *b, gfp_t gfp)
 				fibril_renew(f);
 			}
 		} else if (b->why == ASYS_WHY_FAULT) {
-			b->error = asys_fault_in(&b->req[b->i], gfp);
+			b->error = asys_fault_in(b->next, gfp);
 			if (b->error)
 				break;
 		} else if (b->why == ASYS_WHY_ERROR) {
@@ -1188,9 +1189,9 @@ static __always_inline void asys_take(struct asys_batch *b, gfp_t gfp)
 			if (signal_pending(current))
 				break;
 		}
-	} while (b->i < b->nr);
+	} while (b->next != b->end);
 	/* Only to bring the first one in took so long. */
-	if (!b->i && !b->error)
+	if (b->next == b->first && !b->error)
 		b->error = -ERESTARTNOINTR;
 
 	if (f) {
@@ -1209,12 +1210,14 @@ static long asys_take_all(struct fibril_task *ft,
 		    GFP_KERNEL_ACCOUNT;
 	struct asys_batch b = {
 		.ft = ft,
-		.req = requests,
+		.first = requests,
+		.next = requests,
 	};
 
 	if (!access_ok(requests, sizeof(*requests)))
 		return -EFAULT;
-	b.nr = min(nr, (TASK_SIZE_MAX - (unsigned long)requests) / sizeof(*requests));
+	b.end = requests + min(nr, (TASK_SIZE_MAX - (unsigned long)requests) /
+				   sizeof(*requests));
 
 	fibril_begin(ft);
 	asys_take(&b, gfp);
@@ -1222,7 +1225,7 @@ static long asys_take_all(struct fibril_task *ft,
 	if (current->plug)
 		blk_finish_plug(&ft->plug);
 	fibril_trim(ft);
-	return b.i ?: b.error;
+	return b.next - b.first ?: b.error;
 }
 
 /* Wait until there are @min completions in the ring: 0, -ETIME or -EINTR. */

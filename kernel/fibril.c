@@ -88,10 +88,14 @@ static_assert(FIBRIL_MAX == 1U << FIBRIL_SLOT_BITS);
 	sizeof(member) < sizeof(long) ? *(const unsigned int *)__p :	\
 					*(const unsigned long *)__p; })
 
-/* Which groups the context that runs uses */
-static __always_inline unsigned int fibril_uses(struct task_struct *tsk)
+static __always_inline bool fibril_uses_restart(struct task_struct *tsk)
 {
-	struct restart_block *restart = &tsk->restart_block;
+	return tsk->restart_block.fn != do_no_restart_syscall ||
+	       tsk->restart_block.nanosleep.type != TT_NONE;
+}
+
+static noinline unsigned int __fibril_uses(struct task_struct *tsk)
+{
 	unsigned long rare = tsk->flags & PF_FIBRIL, caches = 0;
 
 #define X(member)	rare |= fibril_word(tsk->member);
@@ -105,8 +109,25 @@ static __always_inline unsigned int fibril_uses(struct task_struct *tsk)
 #undef X
 	return (rare ? FIBRIL_USES_RARE : 0) |
 	       (caches ? FIBRIL_USES_CACHES : 0) |
-	       (restart->fn != do_no_restart_syscall ||
-		restart->nanosleep.type != TT_NONE ? FIBRIL_USES_RESTART : 0);
+	       (fibril_uses_restart(tsk) ? FIBRIL_USES_RESTART : 0);
+}
+
+/* Which groups the context that runs uses: none, mostly */
+static __always_inline unsigned int fibril_uses(struct task_struct *tsk)
+{
+	unsigned long any = tsk->flags & PF_FIBRIL;
+	bool bits = false;
+
+#define X(member)	any |= fibril_word(tsk->member);
+	FIBRIL_RARE(X)
+	FIBRIL_CACHES(X)
+#undef X
+#define X(member)	bits = bits || tsk->member;
+	FIBRIL_RARE_BITS(X)
+#undef X
+	if (likely(!any) && likely(!bits) && likely(!fibril_uses_restart(tsk)))
+		return 0;
+	return __fibril_uses(tsk);
 }
 
 /*
@@ -633,9 +654,9 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 	 * itself goes when its call ends: it is among @works.
 	 */
 	for (i = 0; i < f->nr_files; i++) {
-		file = f->saved->files[i];
+		file = fibril_top(f)->files[i];
 		if (atomic_long_inc_not_zero(&file->f_count))
-			f->saved->files[f->nr_held++] = file;
+			fibril_top(f)->files[f->nr_held++] = file;
 	}
 	f->nr_files = FIBRIL_FILES;
 }
@@ -718,7 +739,7 @@ struct fd fibril_fdget(unsigned int fd, fmode_t mask)
 	file = files_lookup_fd_raw(files, fd);
 	if (unlikely(!file || file->f_mode & mask))
 		return EMPTY_FD;
-	f->saved->files[i] = file;
+	fibril_top(f)->files[i] = file;
 	f->nr_files = i + 1;
 	return BORROWED_FD(file);
 get:
@@ -929,8 +950,8 @@ static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
 	WRITE_ONCE(ft->running, NULL);
 	list_del_init(&f->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight - 1);
-	if (!RB_EMPTY_NODE(&f->saved->deadline.node))
-		timerqueue_del(&ft->deadlines, &f->saved->deadline);
+	if (!RB_EMPTY_NODE(&fibril_top(f)->deadline.node))
+		timerqueue_del(&ft->deadlines, &fibril_top(f)->deadline);
 	if (ft->exiting ? !tsk->fibrils_in_flight :
 	    ft->wait_for == f ||
 	    (ft->waiting && (!ft->wait_left || !tsk->fibrils_in_flight)))
@@ -996,7 +1017,7 @@ void fibril_end_call(struct fibril *f)
 {
 	if (f->detached) {
 		while (f->nr_held)
-			fput(f->saved->files[--f->nr_held]);
+			fput(fibril_top(f)->files[--f->nr_held]);
 	} else {
 		/* From here on it may close them. */
 		f->nr_files = 0;
@@ -1291,7 +1312,7 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 		if (n++ == 64)
 			break;
 		timerqueue_del(&ft->deadlines, node);
-		f = container_of(node, struct fibril_state, deadline)->fibril;
+		f = container_of(node, struct fibril_top, deadline)->fibril;
 		f->timed_out = true;
 		WRITE_ONCE(f->cancel, FIBRIL_KILL);
 		if (f == ft->running)
@@ -1320,9 +1341,9 @@ void fibril_set_deadline(struct fibril *f, ktime_t when)
 	struct task_struct *tsk = current;
 	struct fibril_task *ft = tsk->fibrils;
 
-	f->saved->deadline.expires = when;
+	fibril_top(f)->deadline.expires = when;
 	raw_spin_lock_irq(&tsk->pi_lock);
-	if (timerqueue_add(&ft->deadlines, &f->saved->deadline))
+	if (timerqueue_add(&ft->deadlines, &fibril_top(f)->deadline))
 		hrtimer_start(&ft->timer, when, HRTIMER_MODE_ABS);
 	raw_spin_unlock_irq(&tsk->pi_lock);
 }
@@ -1432,11 +1453,14 @@ static void fibril_destroy(struct fibril_task *ft, struct fibril *f)
 
 static void fibril_set_stack(struct fibril *f, void *stack)
 {
+	struct fibril_top *top;
+
 	f->stack = stack;
-	f->saved = fibril_saved(f);
-	f->saved->fibril = f;
-	timerqueue_init(&f->saved->deadline);
-	arch_fibril_init_stack(f->saved);
+	top = (struct fibril_top *)fibril_regs(f) - 1;
+	top->fibril = f;
+	timerqueue_init(&top->deadline);
+	f->saved = &top->saved;
+	arch_fibril_init_stack(top);
 }
 
 /* fibril_alloc(), if there is none that has a stack. */

@@ -180,12 +180,19 @@ struct fibril_state {
 #undef X
 	unsigned int		flags;
 	struct arch_fibril_state arch;
+};
 
-	/* What else is of no use without a stack: not the task's, but @fibril's */
+/**
+ * struct fibril_top - what a fibril has at the upper end of its stack
+ * @saved: T. the task's state while parked
+ * @fibril: the fibril
+ * @files: T. files that the call has borrowed
+ * @deadline: P. in the queue of those that have one
+ */
+struct fibril_top {
+	struct fibril_state	saved;
 	struct fibril		*fibril;
-	/* T. which the call has borrowed */
 	struct file		*files[FIBRIL_FILES];
-	/* P. in the queue of those that have a deadline */
 	struct timerqueue_node	deadline;
 };
 
@@ -239,13 +246,13 @@ enum fibril_cancel {
  * @parked: P. when it was parked last, in jiffies
  * @next: P. the one behind it in the run queue; T. among those to be used again
  * @node: T. in a list of finished ones
- * @nr_files: T. how many files the call has borrowed, in @saved; %FIBRIL_FILES
+ * @nr_files: T. how many files the call has borrowed; %FIBRIL_FILES
  *	if it may not borrow another one
  * @nr_held: T. how many of them have a reference, once @detached
  * @flight: P. in the list of those that are detached and not finished
  * @sp: T. stack pointer while parked, or to start with
  * @stack: T. lowest address of the stack
- * @saved: T. the task's state while parked; on the stack, see fibril_saved()
+ * @saved: T. the task's state while parked; a fibril's is on its stack
  * @locks: T. the same, of lockdep
  * @base_cred: T. credentials the call runs with, a reference
  * @works: T. work to run before the call counts as finished
@@ -295,7 +302,6 @@ struct fibril {
 	void			(*fn)(struct fibril *f);
 	void			(*finish)(struct fibril *f);
 
-
 	u64			cookie;
 	s64			result;
 	u32			nr;
@@ -318,7 +324,7 @@ struct fibril {
 /**
  * struct fibril_task - the contexts of one task
  * @home: the context that came from user mode
- * @home_state: where its state is saved
+ * @home_state: where the task's state is saved for it
  * @begun: T. @home has been saved in this batch, and has not slept since
  * @running: P. the one that runs; NULL while all are parked.  Home and a
  *	fibril that has not slept yet take turns without the lock.
@@ -466,18 +472,18 @@ static inline void fibril_renew(struct fibril *f)
 }
 
 /*
- * What is on the stack of @f, from the top: the registers of the call, what is
- * saved of the task while it sleeps, and then what arch_fibril_init_stack()
- * puts there.
+ * What is on the stack of @f, from the top: the registers of the call, a struct
+ * fibril_top, and then what arch_fibril_init_stack() puts there.
  */
 static inline struct pt_regs *fibril_regs(struct fibril *f)
 {
 	return (struct pt_regs *)(f->stack + THREAD_SIZE) - 1;
 }
 
-static inline struct fibril_state *fibril_saved(struct fibril *f)
+/* Of a fibril, not of home */
+static inline struct fibril_top *fibril_top(struct fibril *f)
 {
-	return (struct fibril_state *)fibril_regs(f) - 1;
+	return container_of(f->saved, struct fibril_top, saved);
 }
 
 /**

@@ -212,6 +212,12 @@ TEST_F(stop, ptrace)
 		ASSERT_EQ(self->pid, waitpid(self->pid, &status, __WALL));
 		ASSERT_TRUE(WIFSTOPPED(status));
 		ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, 0, &regs));
+		if (variant->spin && regs.orig_rax == __NR_write) {
+			/* It has said that it is ready, and is on its way back. */
+			ASSERT_EQ(0, ptrace(PTRACE_DETACH, self->pid, 0, 0));
+			i--;
+			continue;
+		}
 		if (!variant->spin) {
 			/* In its call, which it will make again */
 			EXPECT_EQ(__NR_asys_await_completion, regs.orig_rax);
