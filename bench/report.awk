@@ -167,11 +167,14 @@ function find_targets(   n, list, i, row, limit)
 	}
 }
 
-function print_targets(   i)
+function print_targets(   i, line)
 {
-	for (i = 1; i <= targets; i++)
-		printf "%-45s %-14s %-7s %-9s %s\n", t_what[i], t_limit[i], t_value[i],
-			t_met[i], form == "rst" ? t_reason[i] : ""
+	for (i = 1; i <= targets; i++) {
+		line = sprintf("%-45s %-14s %-7s %-9s %s", t_what[i], t_limit[i],
+			       t_value[i], t_met[i], form == "rst" ? t_reason[i] : "")
+		sub(/ +$/, "", line)
+		print line
+	}
 }
 
 function as_table()
