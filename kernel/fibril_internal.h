@@ -242,12 +242,13 @@ enum fibril_cancel {
  * @ending: T. takes no more @works, and is not cancelled any more
  * @free: T. among those to be used again
  * @uses: T. which groups of @saved are used, an enum fibril_uses
- * @patient: T. may sleep for long, and nobody is to worry
  * @parked: P. when it was parked last, in jiffies
  * @next: P. the one behind it in the run queue; T. among those to be used again
  * @node: T. in a list of finished ones
  * @nr_files: T. how many files the call has borrowed; %FIBRIL_FILES
  *	if it may not borrow another one
+ * @patient: T. its next sleep may be long, and nobody is to worry
+ * @of_call: both, which each call finds cleared
  * @nr_held: T. how many of them have a reference, once @detached
  * @flight: P. in the list of those that are detached and not finished
  * @sp: T. stack pointer while parked, or to start with
@@ -284,11 +285,16 @@ struct fibril {
 	bool			timed_out;
 	bool			ending;
 	bool			free;
-	u8			nr_files;
+	union {
+		struct {
+			u8	nr_files;
+			bool	patient;
+		};
+		u16		of_call;
+	};
 	u8			nr_held;
 	bool			queued;
 	bool			dead;
-	bool			patient;
 	u8			uses;
 	unsigned long		parked;
 	struct fibril		*next;
@@ -468,7 +474,7 @@ static inline void fibril_renew(struct fibril *f)
 {
 	/* A new id: who still has the old one means another call. */
 	f->id += 1U << FIBRIL_SLOT_BITS;
-	f->nr_files = 0;
+	f->of_call = 0;
 }
 
 /*
