@@ -142,7 +142,10 @@ static void setup_aio(void)
 
 static void setup_asys(void)
 {
-	struct asys_ring_setup setup = { .entries = RING_ENTRIES };
+	struct asys_ring_setup setup = {
+		.entries = RING_ENTRIES,
+		.flags = ASYS_SETUP_DEFER,
+	};
 
 	ring = aligned_alloc(PAGE, PAGE + RING_ENTRIES * sizeof(ring->completions[0]));
 	if (!ring)

@@ -12,6 +12,7 @@
 #include <linux/cred.h>
 #include <linux/eventfd.h>
 #include <linux/keyctl.h>
+#include <linux/kprobes.h>
 #include <linux/nospec.h>
 #include <linux/pagemap.h>
 #include <linux/prctl.h>
@@ -1049,12 +1050,13 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 }
 
 /* So that the other one need not ask for each call. */
-static noinline enum asys_why asys_run_batch_ia32(struct fibril *f)
+static noinline notrace enum asys_why asys_run_batch_ia32(struct fibril *f)
 {
 	return asys_run_batch(f, f->batch, true);
 }
+NOKPROBE_SYMBOL(asys_run_batch_ia32);
 
-asmlinkage __visible void fibril_main(struct fibril *f)
+asmlinkage __visible notrace void fibril_main(struct fibril *f)
 {
 	struct asys_batch *b = f->batch;
 
@@ -1069,6 +1071,7 @@ asmlinkage __visible void fibril_main(struct fibril *f)
 	if (unlikely(f->to_end))
 		fibril_done(f);
 }
+NOKPROBE_SYMBOL(fibril_main);
 
 /* Get a fibril for the calls of a batch. */
 static __always_inline struct fibril *asys_get_fibril(struct fibril_task *ft,
@@ -1244,6 +1247,9 @@ static long asys_wait_ring(struct fibril_task *ft, u32 min,
 		if (ret)
 			return ret;
 	}
+	/* Those that can go on: there may be enough after that. */
+	if (READ_ONCE(ft->run_first))
+		__fibril_resume();
 	for (;;) {
 		if (asys_keeps(ft))
 			asys_flush(ft, true);
@@ -1321,6 +1327,7 @@ SYSCALL_DEFINE6(asys_enter, const struct asys_request __user *, requests,
 			return -EINVAL;
 	}
 
+	fibril_ask(ft);
 	if (unlikely(asys_keeps(ft)))
 		asys_flush(ft, !(flags & (ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC)));
 	if (nr_requests) {
@@ -1342,7 +1349,7 @@ static long asys_set_ring(const struct asys_ring_setup *setup)
 	u32 tail;
 	long ret;
 
-	if (setup->flags)
+	if (setup->flags & ~ASYS_SETUP_DEFER)
 		return -EINVAL;
 	if (ring && (!is_power_of_2(setup->entries) ||
 		     setup->entries > ASYS_RING_MAX ||
@@ -1359,6 +1366,8 @@ static long asys_set_ring(const struct asys_ring_setup *setup)
 	ft->ring = ring;
 	ft->ring_mask = setup->entries - 1;
 	ft->ring_tail = ring ? tail : 0;
+	ft->defer = setup->flags & ASYS_SETUP_DEFER;
+	fibril_ask(ft);
 	return 0;
 }
 
@@ -1401,6 +1410,7 @@ static long asys_cancel(const u64 *cookie)
 
 	if (!ft)
 		return ret;
+	fibril_ask(ft);
 	list_for_each_entry(f, &ft->flight, flight) {
 		/* One that is about to store its completion has finished. */
 		if (f->ending || (cookie && f->cookie != *cookie))
@@ -1467,6 +1477,7 @@ SYSCALL_DEFINE3(asys_control, unsigned int, op, void __user *, arg,
 		memset(&info, 0, sizeof(info));
 		info.request_flags = ASYS_R_LINK;
 		info.enter_flags = ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC;
+		info.setup_flags = ASYS_SETUP_DEFER;
 		info.controls = (1U << (ASYS_CTL_INFO + 1)) - 1;
 		info.chain_max = ASYS_CHAIN_MAX;
 		info.fibrils_max = READ_ONCE(sysctl_fibrils_per_task);

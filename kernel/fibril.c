@@ -56,6 +56,7 @@
 #include <linux/idr.h>
 #include <linux/kasan.h>
 #include <linux/kernel.h>
+#include <linux/kprobes.h>
 #include <linux/memcontrol.h>
 #include <linux/pipe_fs_i.h>
 #include <linux/rcupdate.h>
@@ -66,6 +67,7 @@
 #include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/task_work.h>
+#include <linux/tick.h>
 #include <linux/vmalloc.h>
 
 #include "fibril_internal.h"
@@ -281,19 +283,18 @@ static struct fibril *fibril_lookup(struct fibril_task *ft, u32 id)
 }
 
 /*
- * TIF_FIBRIL says that the run queue is not empty, to a context that polls and
- * to home on its way to user mode.
+ * TIF_FIBRIL says that there is something on the run queue, to a context that
+ * polls and to home on its way to user mode: not if all that is there may come
+ * @later.
  */
 static void fibril_enqueue(struct task_struct *p, struct fibril_task *ft,
-			   struct fibril *f)
+			   struct fibril *f, bool later)
 {
-	bool first = ft->run_last == &ft->run_first;
-
 	f->queued = true;
 	f->next = NULL;
 	*ft->run_last = f;
 	ft->run_last = &f->next;
-	if (first) {
+	if (!later && !test_tsk_thread_flag(p, TIF_FIBRIL)) {
 		set_tsk_thread_flag(p, TIF_FIBRIL);
 		/* Home may be there. */
 		if (p != current)
@@ -317,15 +318,24 @@ static void fibril_dequeue(struct task_struct *p, struct fibril_task *ft,
 		clear_tsk_thread_flag(p, TIF_FIBRIL);
 }
 
-static bool fibril_wake_one(struct task_struct *p, struct fibril_task *ft,
-			    struct fibril *f, unsigned int state)
+static __always_inline bool __fibril_wake_one(struct task_struct *p,
+					      struct fibril_task *ft,
+					      struct fibril *f,
+					      unsigned int state, bool later)
 {
 	if (!(f->state & state))
 		return false;
+	later = later && !(f->state & TASK_UNINTERRUPTIBLE);
 	f->state = TASK_RUNNING;
 	if (!f->queued)
-		fibril_enqueue(p, ft, f);
+		fibril_enqueue(p, ft, f, later);
 	return true;
+}
+
+static bool fibril_wake_one(struct task_struct *p, struct fibril_task *ft,
+			    struct fibril *f, unsigned int state)
+{
+	return __fibril_wake_one(p, ft, f, state, false);
 }
 
 /* No fibril runs while a tracer looks at the task. */
@@ -394,14 +404,19 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
  * @p: the task
  * @state: mask of states to wake from
  * @ref: which context is meant
+ * @queue: it sleeps on a wait queue, where nobody hands it a lock
  *
  * This is most that a task sees that has calls in flight and does not sleep.
+ *
+ * A program may have asked for calls to go on when it waits for them.  Then one
+ * that it wakes itself, from a sleep that may have lasted for ever, goes on when
+ * home sleeps, or asks for it, or at the next tick.
  *
  * Return: whether the context was made runnable, or -1: fibril_wake() has to
  * find out.
  */
 int fibril_wake_parked(struct task_struct *p, unsigned int state,
-		       fibril_ref_t ref)
+		       fibril_ref_t ref, bool queue)
 {
 	struct fibril_task *ft;
 	unsigned long flags;
@@ -416,7 +431,10 @@ int fibril_wake_parked(struct task_struct *p, unsigned int state,
 	    !(READ_ONCE(p->__state) & TASK_FIBRILS)) {
 		f = fibril_lookup(ft, ref.id);
 		if (f != READ_ONCE(ft->running))
-			ret = f && fibril_wake_one(p, ft, f, state);
+			ret = f && __fibril_wake_one(p, ft, f, state,
+						     queue && ft->defer &&
+						     p == current && in_task() &&
+						     !tick_nohz_full_enabled());
 	}
 	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
 	return ret;
@@ -536,7 +554,7 @@ static __always_inline void fibril_set_running(struct task_struct *tsk,
 	next->patient = false;
 	WRITE_ONCE(ft->running, next);
 	ft->switched = jiffies;
-	current_thread_info()->fibril = next->id;
+	task_thread_info(tsk)->fibril = next->id;
 	/* What @next sees: see fibril_no_signal(). */
 	if (unlikely(next->cancel | ft->exiting | fibrils_to_end(tsk)))
 		set_tsk_thread_flag(tsk, TIF_FIBRIL_END);
@@ -821,7 +839,7 @@ bool __sched fibril_schedule(void)
 			raw_spin_unlock_irq(&tsk->pi_lock);
 			return false;
 		}
-		fibril_enqueue(tsk, ft, ft->running);
+		fibril_enqueue(tsk, ft, ft->running, false);
 	} else if (signal_pending_state(state, tsk)) {
 		WRITE_ONCE(tsk->__state, TASK_RUNNING);
 		raw_spin_unlock_irq(&tsk->pi_lock);
@@ -848,7 +866,7 @@ static void __sched fibril_yield(void)
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		return;
 	}
-	fibril_enqueue(tsk, ft, ft->running);
+	fibril_enqueue(tsk, ft, ft->running, false);
 	fibril_park(tsk, ft, READ_ONCE(tsk->__state));
 }
 
@@ -893,6 +911,12 @@ void __sched __fibril_resume(void)
 	ft->begun = false;
 	fibril_set_running(tsk, ft, next);
 	fibril_switch(tsk, ft, home, next, false);
+}
+
+/* What was left for later has waited long enough; the tick of current. */
+void __fibril_tick(void)
+{
+	fibril_ask(current->fibrils);
 }
 
 /*
@@ -944,7 +968,7 @@ static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
 	if (unlikely(!f->detached)) {
 		/* It has oopsed; home goes on. */
 		fibril_detach(tsk, ft, f);
-		fibril_enqueue(tsk, ft, &ft->home);
+		fibril_enqueue(tsk, ft, &ft->home, false);
 	}
 	base_cred = f->base_cred;
 	WRITE_ONCE(ft->running, NULL);
@@ -969,33 +993,39 @@ static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
 	panic("a fibril that has ended runs\n");
 }
 
-/* What a call should not leave behind. */
-static noinline void fibril_check_rare(struct task_struct *tsk)
+/* Which groups a call that ends may use: cf. fibril_uses(). */
+static __always_inline unsigned int fibril_left(struct task_struct *tsk)
+{
+	unsigned int rare = tsk->flags & PF_FIBRIL;
+
+#define X(member)	rare |= tsk->member;
+	FIBRIL_BITS_DELAY_ACCT(X)
+#undef X
+	return (rare ? FIBRIL_USES_RARE : 0) |
+	       (fibril_uses_restart(tsk) ? FIBRIL_USES_RESTART : 0);
+}
+
+/* A call leaves nothing behind that it does not when it is made by home. */
+static void fibril_check_left(struct task_struct *tsk)
 {
 	/* Home may have had these for good: PR_SET_IO_FLUSHER */
 	unsigned int flags = PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE;
 
-	WARN_ON_ONCE(tsk->journal_info || tsk->bio_list || tsk->nameidata ||
-		     tsk->reclaim_state || tsk->faults_disabled_mapping ||
-		     tsk->pagefault_disabled ||
+	WARN_ON_ONCE(__fibril_uses(tsk) & ~fibril_left(tsk) || tsk->in_iowait ||
 		     tsk->flags & PF_FIBRIL & ~flags);
 }
 
 static void __noreturn fibril_end(struct task_struct *tsk,
 				  struct fibril_task *ft, struct fibril *f)
 {
-	unsigned int uses;
-
 	/* What comes now is not the call's: it is not cancelled. */
 	f->ending = true;
 	fibril_put_caches(tsk, &ft->home);
 	f->finish(f);
 
-	uses = fibril_uses(tsk);
-	WARN_ON_ONCE(current_cred() != f->base_cred || tsk->plug ||
-		     tsk->in_iowait);
-	if (unlikely(uses & FIBRIL_USES_RARE))
-		fibril_check_rare(tsk);
+	WARN_ON_ONCE(rcu_access_pointer(tsk->cred) != f->base_cred || tsk->plug);
+	if (IS_ENABLED(CONFIG_DEBUG_FIBRILS))
+		fibril_check_left(tsk);
 
 	if (IS_ENABLED(CONFIG_SCHED_STACK_END_CHECK) &&
 	    *(unsigned long *)f->stack != STACK_END_MAGIC)
@@ -1004,7 +1034,7 @@ static void __noreturn fibril_end(struct task_struct *tsk,
 	/* Until the next context has the CPU: see fibril_finish_switch(). */
 	if (unlikely(!f->free))
 		ft->zombie = f;
-	fibril_leave(tsk, ft, f, uses);
+	fibril_leave(tsk, ft, f, fibril_left(tsk));
 }
 
 /**
@@ -1037,14 +1067,19 @@ void fibril_end_call(struct fibril *f)
  *
  * Returns if @f has not slept, to the one who started it.
  */
-void fibril_done(struct fibril *f)
+notrace void fibril_done(struct fibril *f)
 {
 	struct task_struct *tsk = current;
 
 	fibril_end_call(f);
-	if (f->detached)
-		fibril_end(tsk, tsk->fibrils, f);
+	if (!f->detached)
+		return;
+	/* It is not fetched again for each use. */
+	OPTIMIZER_HIDE_VAR(tsk);
+	fibril_end(tsk, tsk->fibrils, f);
 }
+/* Nothing may wait for it to return, nor for its caller. */
+NOKPROBE_SYMBOL(fibril_done);
 
 /* Keep what home gets back when a fibril of this batch sleeps. */
 void fibril_save_home(struct fibril_task *ft)
@@ -1314,6 +1349,8 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 		timerqueue_del(&ft->deadlines, node);
 		f = container_of(node, struct fibril_top, deadline)->fibril;
 		f->timed_out = true;
+		if (f->queued)
+			set_tsk_thread_flag(tsk, TIF_FIBRIL);
 		WRITE_ONCE(f->cancel, FIBRIL_KILL);
 		if (f == ft->running)
 			set_tsk_thread_flag(tsk, TIF_FIBRIL_END);

@@ -149,6 +149,12 @@
 #define FIBRIL_BITS_DELAY_ACCT(X)
 #endif
 
+#ifdef CONFIG_RT_MUTEXES
+#define FIBRIL_BITS_RT_MUTEXES(X)	X(sched_rt_mutex)
+#else
+#define FIBRIL_BITS_RT_MUTEXES(X)
+#endif
+
 /* Always, and with FIBRIL_RARE */
 #define FIBRIL_BITS(X)		\
 	X(in_iowait)
@@ -157,7 +163,8 @@
 	FIBRIL_BITS_MEMCG_V1(X)	\
 	FIBRIL_BITS_LRU_GEN(X)	\
 	FIBRIL_BITS_PAGE_OWNER(X) \
-	FIBRIL_BITS_DELAY_ACCT(X)
+	FIBRIL_BITS_DELAY_ACCT(X) \
+	FIBRIL_BITS_RT_MUTEXES(X)
 
 /* Bits of task_struct::flags that belong to a context, with FIBRIL_RARE. */
 #define PF_FIBRIL	(PF_MEMALLOC | PF_MEMALLOC_NOFS | PF_MEMALLOC_NOIO | \
@@ -335,10 +342,11 @@ struct fibril {
  * @running: P. the one that runs; NULL while all are parked.  Home and a
  *	fibril that has not slept yet take turns without the lock.
  * @run_first: P. contexts that can run, in order; TIF_FIBRIL is set while there
- *	are any
+ *	are any, but for those that may come later: see fibril_enqueue()
  * @run_last: P. where the next one is linked
  * @flight: P. fibrils that have slept and have not finished
  * @exiting: P. all are cancelled
+ * @defer: T. what may go on later need not go on before home asks for it
  * @zombie: T. has finished and gives up its stack, which is still in use
  * @switched: T. when @running began to run, in jiffies
  * @plug: T. of home, for a batch of calls.  Calls that have slept may have a
@@ -379,6 +387,7 @@ struct fibril_task {
 	struct fibril		**run_last;
 	struct list_head	flight;
 	bool			exiting;
+	bool			defer;
 	struct fibril		*zombie;
 	unsigned long		switched;
 	struct blk_plug		plug;
@@ -589,6 +598,13 @@ static __always_inline void fibril_show_hooks(struct task_struct *tsk,
 static inline void fibril_begin(struct fibril_task *ft)
 {
 	ft->begun = false;
+}
+
+/* Have what can run do so before home returns to user mode. */
+static inline void fibril_ask(struct fibril_task *ft)
+{
+	if (READ_ONCE(ft->run_first))
+		set_thread_flag(TIF_FIBRIL);
 }
 
 /**

@@ -53,7 +53,8 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
 bool fibril_schedule(void);
 void schedule_all_contexts(bool preempt);
 int fibril_wake_parked(struct task_struct *p, unsigned int state,
-		       fibril_ref_t fibril);
+		       fibril_ref_t fibril, bool queue);
+void __fibril_tick(void);
 void __fibril_resume(void);
 int __fibril_cond_yield(void);
 bool __fibril_plug_borrowed(void);
@@ -122,6 +123,13 @@ static __always_inline int fibril_cond_yield(void)
 	    unlikely(test_thread_flag(TIF_FIBRIL)))
 		return __fibril_cond_yield();
 	return 0;
+}
+
+/* While @curr runs, on its CPU */
+static inline void fibril_tick(struct task_struct *curr)
+{
+	if (task_has_fibrils(curr))
+		__fibril_tick();
 }
 
 /*
@@ -228,6 +236,7 @@ static inline bool fibril_task_work_add(struct callback_head *work)
 	return false;
 }
 
+static inline void fibril_tick(struct task_struct *curr) { }
 static inline void fibril_resume_user_mode(void) { }
 static inline void fibril_exit(void) { }
 static inline void fibril_die(void) { }

@@ -149,7 +149,7 @@ enum {
  * struct asys_ring_setup - argument of %ASYS_CTL_RING
  * @ring: address of a &struct asys_ring, or 0 for none
  * @entries: how many completions it has room for, a power of 2
- * @flags: 0
+ * @flags: ASYS_SETUP_*
  */
 struct asys_ring_setup {
 	__aligned_u64	ring;
@@ -157,10 +157,21 @@ struct asys_ring_setup {
 	__u32	flags;
 };
 
+/*
+ * A call that the task wakes itself, by a write() to the pipe that the call reads,
+ * say, goes on when the task calls asys_enter() or sleeps, or at the next tick,
+ * and not at once: calls go on together, and not one by one.
+ *
+ * This is none of the bits that asys_enter() knows, so that a library can take
+ * all in one word.
+ */
+#define ASYS_SETUP_DEFER	(1U << 16)
+
 /**
  * struct asys_info - argument of %ASYS_CTL_INFO
  * @request_flags: ASYS_R_* that are known
  * @enter_flags: ASYS_ENTER_* that are known
+ * @setup_flags: ASYS_SETUP_* that are known
  * @controls: bit n: operation n of asys_control() is known
  * @chain_max: longest chain
  * @fibrils_max: calls that the task may have in flight
@@ -169,6 +180,7 @@ struct asys_ring_setup {
 struct asys_info {
 	__u32	request_flags;
 	__u32	enter_flags;
+	__u32	setup_flags;
 	__u32	controls;
 	__u32	chain_max;
 	__u32	fibrils_max;

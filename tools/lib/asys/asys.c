@@ -51,11 +51,13 @@ static long control(unsigned int op, const void *arg, size_t size)
 }
 
 /* ring: NULL for none */
-static long set_ring(const struct asys_ring *ring, unsigned int entries)
+static long set_ring(const struct asys_ring *ring, unsigned int entries,
+		     unsigned int flags)
 {
 	struct asys_ring_setup setup = {
 		.ring = (uintptr_t)ring,
 		.entries = entries,
+		.flags = flags,
 	};
 
 	return control(ASYS_CTL_RING, &setup, sizeof(setup));
@@ -83,7 +85,8 @@ ASYS_EXPORT int asys_probe(struct asys_info *info)
  * @a: to be initialised; belongs to the calling thread from then on
  * @entries: so many completions fit into the ring, and so many requests into
  *	the queue; the ring has a power of 2, the queue at least %ASYS_CHAIN_MAX
- * @flags: %ASYS_ENTER_NONBLOCK, %ASYS_ENTER_ATOMIC: for each submission
+ * @flags: %ASYS_SETUP_DEFER: calls go on when they are waited for;
+ *	%ASYS_ENTER_NONBLOCK, %ASYS_ENTER_ATOMIC: for each submission
  *
  * Return: 0, or
  * * -ENOSYS: no asynchronous system calls
@@ -94,6 +97,7 @@ ASYS_EXPORT int asys_probe(struct asys_info *info)
 ASYS_EXPORT int asys_init(struct asys *a, unsigned int entries, unsigned int flags)
 {
 	unsigned int slots = entries < ASYS_CHAIN_MAX ? ASYS_CHAIN_MAX : entries;
+	unsigned int setup = flags & ASYS_SETUP_DEFER;
 	size_t size;
 	long ret;
 
@@ -104,6 +108,7 @@ ASYS_EXPORT int asys_init(struct asys *a, unsigned int entries, unsigned int fla
 		entries += entries & -entries;
 
 	/* Is there a ring? And are the flags known? */
+	flags -= setup;
 	ret = enter(NULL, 0, 0, flags, NULL);
 	if (ret != -ENXIO)
 		return ret ? (int)ret : -EBUSY;
@@ -122,7 +127,7 @@ ASYS_EXPORT int asys_init(struct asys *a, unsigned int entries, unsigned int fla
 	a->slots = slots;
 	a->flags = flags;
 
-	ret = set_ring(a->ring, entries);
+	ret = set_ring(a->ring, entries, setup);
 	if (ret) {
 		sys_call(__NR_munmap, (long)a->ring, (long)a->size, 0, 0, 0, 0);
 		memset(a, 0, sizeof(*a));
@@ -154,7 +159,7 @@ ASYS_EXPORT void asys_exit(struct asys *a)
 	}
 	asys_set_eventfd(a, -1);
 	/* As long as it is the kernel's, it must not become other memory. */
-	if (!set_ring(NULL, 0))
+	if (!set_ring(NULL, 0, 0))
 		sys_call(__NR_munmap, (long)a->ring, (long)a->size, 0, 0, 0, 0);
 	memset(a, 0, sizeof(*a));
 }

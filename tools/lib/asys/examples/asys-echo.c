@@ -189,7 +189,7 @@ int main(int argc, char **argv)
 		errx(1, "usage: asys-echo port");
 	error = asys_probe(&info);
 	if (!error)
-		error = asys_init(&a, ENTRIES, 0);
+		error = asys_init(&a, ENTRIES, ASYS_SETUP_DEFER);
 	if (error)
 		errx(1, "asys_init: %s", strerror(-error));
 	/* Each client has one call in flight. */

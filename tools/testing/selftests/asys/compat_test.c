@@ -97,7 +97,7 @@ TEST(layout)
 	AT(asys_wait, sigsetsize, 16);
 	static_assert(sizeof(struct asys_ring_setup) == 16, "");
 	AT(asys_ring_setup, entries, 8);
-	static_assert(sizeof(struct asys_info) == 24, "");
+	static_assert(sizeof(struct asys_info) == 28, "");
 }
 
 TEST_F(compat, at_once)

@@ -311,6 +311,7 @@ TEST(init)
 	EXPECT_EQ(-EINVAL, asys_init(&a, ASYS_RING_MAX + 1, 0));
 	EXPECT_EQ(-EINVAL, asys_init(&a, -1U, 0));
 	EXPECT_EQ(-EINVAL, asys_init(&a, ENTRIES, 4));
+	EXPECT_EQ(-EINVAL, asys_init(&a, ENTRIES, ASYS_SETUP_DEFER << 1));
 	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &limit));
 	limit.rlim_cur = 64 << 20;
 	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
@@ -331,7 +332,8 @@ TEST(init)
 	EXPECT_EQ(63, b.mask);
 	EXPECT_EQ(37, b.slots);
 	asys_exit(&b);
-	ASSERT_EQ(0, asys_init(&b, 1, 0));
+	ASSERT_EQ(0, asys_init(&b, 1, ASYS_SETUP_DEFER | ASYS_ENTER_NONBLOCK));
+	EXPECT_EQ(ASYS_ENTER_NONBLOCK, b.flags);
 	EXPECT_EQ(0, b.mask);
 	EXPECT_EQ(ASYS_CHAIN_MAX, b.slots);
 	asys_exit(&b);

@@ -422,6 +422,59 @@ TEST_F(life, exit_by_thread_spin)
 	TWICE(do_exit_by_thread_spin, EXITS, 48);
 }
 
+/*
+ * Threads that have fibrils, and end while somebody wakes them: who has seen that
+ * they have some finds none.
+ */
+static pid_t exiting[2];
+
+static void ignored(int sig)
+{
+}
+
+static void *ends(void *arg)
+{
+	struct asys_input nop = { .syscall_nr = __NR_getppid };
+	pid_t *tid = arg;
+
+	MUST(asys_submit(&nop, 1) == 1);
+	__atomic_store_n(tid, asys_gettid(), __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void *wakes(void *arg)
+{
+	pid_t tid;
+	int i;
+
+	for (i = 0; !*(volatile bool *)arg; i ^= 1) {
+		tid = __atomic_load_n(&exiting[i], __ATOMIC_ACQUIRE);
+		if (tid)
+			syscall(__NR_tgkill, getpid(), tid, SIGUSR1);
+	}
+	return NULL;
+}
+
+TEST(woken_while_exiting)
+{
+	pthread_t waker, thread[2];
+	bool stop = false;
+	int i;
+
+	NEED_ASYS();
+	ASSERT_NE(SIG_ERR, signal(SIGUSR1, ignored));
+	ASSERT_EQ(0, pthread_create(&waker, NULL, wakes, &stop));
+	for (i = 0; i < 1000; i++) {
+		exiting[i % 2] = 0;
+		ASSERT_EQ(0, pthread_create(&thread[i % 2], NULL, ends, &exiting[i % 2]));
+		if (i)
+			ASSERT_EQ(0, pthread_join(thread[(i + 1) % 2], NULL));
+	}
+	ASSERT_EQ(0, pthread_join(thread[(i + 1) % 2], NULL));
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, pthread_join(waker, NULL));
+}
+
 /* The core is of a process that is quiet; and it is there. */
 static void do_core(int n)
 {

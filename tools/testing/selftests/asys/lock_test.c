@@ -3,6 +3,7 @@
  * Locks of the kernel that belong to a call asleep. A write of a page that
  * nobody has filled holds the lock of what it writes to until somebody does.
  */
+#include <linux/futex.h>
 #include <poll.h>
 #include <sys/file.h>
 
@@ -414,6 +415,58 @@ TEST_F(lock, two_readers_one_wake)
 		NOTHING_LEFT();
 	}
 	close(fd);
+}
+
+/*
+ * Home waits for a futex with priority inheritance, and its owner for what a call
+ * of home's task is to do.
+ */
+struct pi_owner {
+	pthread_t thread;
+	uint32_t futex;
+	int ready;
+	int fd;
+	const char *buf;
+	pid_t home;
+	long err;
+};
+
+static void *pi_owner_main(void *arg)
+{
+	struct pi_owner *o = arg;
+
+	o->err = syscall(__NR_futex, &o->futex, FUTEX_LOCK_PI_PRIVATE, 0, NULL);
+	__atomic_store_n(&o->ready, 1, __ATOMIC_RELEASE);
+	if (o->err)
+		return NULL;
+	wait_state(getpid(), o->home, 'S');
+	o->err = write(o->fd, "x", 1) != 1;
+	while (__atomic_load_n(o->buf, __ATOMIC_ACQUIRE) != 'x')
+		usleep(1000);
+	o->err += syscall(__NR_futex, &o->futex, FUTEX_UNLOCK_PI_PRIVATE);
+	return NULL;
+}
+
+TEST_F(lock, pi_futex)
+{
+	struct pi_owner o = {
+		.fd = self->p[1], .buf = self->buf, .home = asys_gettid(),
+	};
+	struct timespec past = { };
+
+	START(1, __NR_read, self->p[0], self->buf, 1);
+	ASSERT_EQ(0, pthread_create(&o.thread, NULL, pi_owner_main, &o));
+	while (!__atomic_load_n(&o.ready, __ATOMIC_ACQUIRE))
+		sched_yield();
+	EXPECT_EQ(-1, syscall(__NR_futex, &o.futex, FUTEX_LOCK_PI_PRIVATE, 0, &past));
+	EXPECT_EQ(ETIMEDOUT, errno);
+	ASSERT_EQ(0, syscall(__NR_futex, &o.futex, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	EXPECT_EQ((uint32_t)o.home, o.futex & FUTEX_TID_MASK);
+	EXPECT_EQ(0, syscall(__NR_futex, &o.futex, FUTEX_UNLOCK_PI_PRIVATE));
+	ASSERT_EQ(0, pthread_join(o.thread, NULL));
+	EXPECT_EQ(0, o.err);
+	REAP(1, 1);
+	NOTHING_LEFT();
 }
 
 /*

@@ -25,14 +25,20 @@ static long control(unsigned int op, void *arg, size_t size)
 	return syscall(__NR_asys_control, op, arg, size);
 }
 
-static long set_ring(void *ring, unsigned int entries)
+static long set_up(void *ring, unsigned int entries, unsigned int flags)
 {
 	struct asys_ring_setup setup = {
 		.ring = (uintptr_t)ring,
 		.entries = entries,
+		.flags = flags,
 	};
 
 	return control(ASYS_CTL_RING, &setup, sizeof(setup));
+}
+
+static long set_ring(void *ring, unsigned int entries)
+{
+	return set_up(ring, entries, 0);
 }
 
 static void __fill(struct asys_request *r, uint64_t cookie, int nr, int nr_args,
@@ -111,12 +117,13 @@ TEST_F(ring, errors)
 {
 	struct asys_request r[3] = {};
 	struct asys_wait w[2] = {};
-	struct asys_ring_setup setup = { .ring = (uintptr_t)self->ring };
+	struct asys_ring_setup setup = { .ring = (uintptr_t)self->ring, .entries = 4 };
 	uint64_t cookie = 1;
 	int fd = -1;
 
 	FILL(&r[0], 1, __NR_getppid);
 	FAILS(EINVAL, enter(r, 1, 0, 4, NULL));
+	FAILS(EINVAL, enter(r, 1, 0, ASYS_SETUP_DEFER, NULL));
 	FAILS(EINVAL, syscall(__NR_asys_enter, r, 1, 0, 0, w, sizeof(w[0]) - 1));
 	FAILS(EINVAL, syscall(__NR_asys_enter, r, 1, 0, 0, w, PAGE + 1));
 	FAILS(EFAULT, syscall(__NR_asys_enter, r, 1, 0, 0, 8, sizeof(w[0])));
@@ -160,9 +167,8 @@ TEST_F(ring, errors)
 	FAILS(EINVAL, set_ring((char *)self->ring + 4, 4));
 	FAILS(EFAULT, set_ring((void *)-PAGE, 4));
 	FAILS(EFAULT, set_ring((void *)64, 4));
-	setup.entries = 4;
-	setup.flags = 1;
-	FAILS(EINVAL, control(ASYS_CTL_RING, &setup, sizeof(setup)));
+	FAILS(EINVAL, set_up(self->ring, 4, 1));
+	FAILS(EINVAL, set_up(self->ring, 4, ASYS_SETUP_DEFER << 1));
 	FAILS(EINVAL, control(ASYS_CTL_EVENTFD, &fd, 8));
 	FAILS(EFAULT, control(ASYS_CTL_EVENTFD, (void *)8, 4));
 	fd = 999;
@@ -186,6 +192,7 @@ TEST_F(ring, info)
 	ASSERT_EQ(0, control(ASYS_CTL_INFO, info, sizeof(info)));
 	EXPECT_EQ(ASYS_R_LINK, info->request_flags);
 	EXPECT_EQ(ASYS_ENTER_NONBLOCK | ASYS_ENTER_ATOMIC, info->enter_flags);
+	EXPECT_EQ(ASYS_SETUP_DEFER, info->setup_flags);
 	EXPECT_EQ((1U << (ASYS_CTL_INFO + 1)) - 1, info->controls);
 	EXPECT_EQ(ASYS_CHAIN_MAX, info->chain_max);
 	EXPECT_EQ(read_long(SYSCTL_PER_TASK), info->fibrils_max);
@@ -242,6 +249,90 @@ TEST_F(ring, asleep)
 }
 
 /* The old calls' results are not the ring's, nor the other way round. */
+/* Calls go on when they are asked for, and not before, but for the tick. */
+TEST_F(ring, deferred)
+{
+	int i, later = 0, rounds = 200;
+	struct asys_request r;
+	char c;
+
+	FILL(&r, 1, __NR_read, self->p[0], &c, 1);
+	for (i = 0; i < 2 * rounds; i++) {
+		if (i % rounds == 0)
+			ASSERT_EQ(0, set_up(self->ring, ENTRIES, i ? 0 : ASYS_SETUP_DEFER));
+		ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+		ASSERT_EQ(0U, THERE());
+		ASSERT_EQ(1, write(self->p[1], "a", 1));
+		later += !THERE();
+		if (i % 2)
+			ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+		else
+			ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+		TAKE(1, 1);
+		if (i == rounds - 1)
+			EXPECT_LE(rounds / 2, later);
+	}
+	EXPECT_GE(rounds, later);
+
+	/* A call that goes on lets home have it, whatever was set up before. */
+	ASSERT_EQ(0, set_up(self->ring, ENTRIES, ASYS_SETUP_DEFER));
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	ASSERT_EQ(0, set_ring(self->ring, ENTRIES));
+	TAKE(1, 1);
+	EMPTY();
+}
+
+/* Nobody asks for it: home sleeps for something else, or does not sleep. */
+TEST_F(ring, deferred_unasked)
+{
+	struct timespec nap = { .tv_nsec = 1000000 };
+	struct asys_wait now = { .timeout = 1 };
+	struct asys_request r;
+	pid_t child;
+	int status;
+	char c;
+
+	ASSERT_EQ(0, set_up(self->ring, ENTRIES, ASYS_SETUP_DEFER));
+	FILL(&r, 1, __NR_read, self->p[0], &c, 1);
+
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	ASSERT_EQ(0, nanosleep(&nap, NULL));
+	TAKE(1, 1);
+
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	while (!THERE())
+		;
+	TAKE(1, 1);
+
+	/* No time to wait is time enough for what can go on. */
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, &now));
+	TAKE(1, 1);
+
+	/* It is not cancelled any more. */
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	control(ASYS_CTL_CANCEL_ALL, NULL, 0);
+	TAKE(1, 1);
+
+	/* Somebody else wakes it. */
+	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child)
+		_exit(write(self->p[1], "a", 1) != 1);
+	while (!THERE())
+		;
+	TAKE(1, 1);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EMPTY();
+}
+
 TEST_F(ring, both_interfaces)
 {
 	struct asys_request r;
