@@ -744,25 +744,23 @@ struct fd fibril_fdget(unsigned int fd, fmode_t mask)
 	struct file *file;
 
 	/* Acquire as in __fget_light() */
-	if (unlikely(atomic_read_acquire(&files->count) != 1))
-		goto get;
-	/* Home, and who has slept, have so many. */
-	if (unlikely(i == FIBRIL_FILES)) {
-		if (f->id != FIBRIL_HOME || tsk->fibrils_in_flight)
-			goto get;
-		file = files_lookup_fd_raw(files, fd);
-		return file && !(file->f_mode & mask) ? BORROWED_FD(file) :
-							EMPTY_FD;
+	if (unlikely(atomic_read_acquire(&files->count) != 1)) {
+		file = mask ? fget(fd) : fget_raw(fd);
+		return file ? CLONED_FD(file) : EMPTY_FD;
 	}
+	/* The table keeps it until we are through: who could change that is us. */
 	file = files_lookup_fd_raw(files, fd);
 	if (unlikely(!file || file->f_mode & mask))
 		return EMPTY_FD;
+	/* Home, and who has slept, have so many. */
+	if (unlikely(i == FIBRIL_FILES)) {
+		if (f->id != FIBRIL_HOME || tsk->fibrils_in_flight)
+			return CLONED_FD(get_file(file));
+		return BORROWED_FD(file);
+	}
 	fibril_top(f)->files[i] = file;
 	f->nr_files = i + 1;
 	return BORROWED_FD(file);
-get:
-	file = mask ? fget(fd) : fget_raw(fd);
-	return file ? CLONED_FD(file) : EMPTY_FD;
 }
 
 static bool fibril_plug_empty(struct blk_plug *plug)
