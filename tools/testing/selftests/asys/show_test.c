@@ -237,6 +237,16 @@ static const char *behind(const char *s, const char *line)
 
 TEST_F(show, trace)
 {
+	static union {
+		struct asys_ring ring;
+		char mem[PAGE];
+	} u;
+	struct asys_ring_setup setup = { .ring = (uintptr_t)&u, .entries = 4 };
+	struct asys_request req = {
+		.nr = __NR_read,
+		.cookie = 0xcafe,
+		.args = { self->p[0], (uintptr_t)&self->byte, 1 },
+	};
 	uint64_t cookie = 0xbeef;
 	int64_t ret;
 	const char *s;
@@ -259,6 +269,10 @@ TEST_F(show, trace)
 	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_CANCEL, &cookie,
 			     sizeof(cookie)));
 	REAP(cookie, -ECANCELED);
+	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup)));
+	ASSERT_EQ(1, syscall(__NR_asys_enter, &req, 1, 0, 0, NULL, 0));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	EXPECT_EQ(1U, u.ring.tail);
 
 	ASSERT_EQ(0, write_file(TRACING "events/asys/enable", "0"));
 	s = proc(TRACING "trace", 0, 0);
@@ -272,6 +286,10 @@ TEST_F(show, trace)
 	s = behind(s, "asys_cancel: nr=0 cookie=0xbeef woken=1\n");
 	ASSERT_NE(NULL, s);
 	s = behind(s, "asys_complete: nr=0 cookie=0xbeef result=-125\n");
+	ASSERT_NE(NULL, s);
+	s = behind(s, "asys_sleep: nr=0 cookie=0xcafe\n");
+	ASSERT_NE(NULL, s);
+	s = behind(s, "asys_complete: nr=0 cookie=0xcafe result=1\n");
 	ASSERT_NE(NULL, s);
 }
 
