@@ -1013,7 +1013,7 @@ static void fibril_check_left(struct task_struct *tsk)
 		     tsk->flags & PF_FIBRIL & ~flags);
 }
 
-static void __noreturn fibril_end(struct task_struct *tsk,
+static __always_inline void __noreturn fibril_end(struct task_struct *tsk,
 				  struct fibril_task *ft, struct fibril *f)
 {
 	/* What comes now is not the call's: it is not cancelled. */

@@ -392,20 +392,25 @@ TEST_F(lock, two_readers_one_wake)
 {
 	const char *dir = disk_dir();
 	char path[256];
-	int fd, i, k;
+	int fd[5], i, k;
 
 	if (!dir)
 		SKIP(return, "no disk: set ASYS_TEST_DIR");
 	snprintf(path, sizeof(path), "%s/asysXXXXXX", dir);
-	fd = mkstemp(path);
-	ASSERT_LE(0, fd);
+	fd[0] = mkstemp(path);
+	ASSERT_LE(0, fd[0]);
+	/* Open files have a lock each, too, for their position. */
+	for (k = 1; k <= 4; k++) {
+		fd[k] = open(path, O_RDONLY);
+		ASSERT_LE(0, fd[k]);
+	}
 	unlink(path);
 	for (i = 0; i < 16; i++) {
 		struct asys_completion c;
 
-		START(0, __NR_pwrite64, fd, self->cold.mem + i * PAGE, PAGE, 0);
+		START(0, __NR_pwrite64, fd[0], self->cold.mem + i * PAGE, PAGE, 0);
 		for (k = 1; k <= 4; k++)
-			START(k, __NR_lseek, fd, 0, SEEK_DATA);
+			START(k, __NR_lseek, fd[k], 0, SEEK_DATA);
 		ASSERT_EQ(self->cold.mem + i * PAGE, cold_wait(&self->cold));
 		ASSERT_EQ(0, cold_fill(&self->cold, self->cold.mem + i * PAGE, self->page));
 		for (k = 0; k < 5; k++) {
@@ -414,7 +419,8 @@ TEST_F(lock, two_readers_one_wake)
 		}
 		NOTHING_LEFT();
 	}
-	close(fd);
+	for (k = 0; k <= 4; k++)
+		close(fd[k]);
 }
 
 /*
@@ -424,10 +430,11 @@ TEST_F(lock, two_readers_one_wake)
 struct pi_owner {
 	pthread_t thread;
 	uint32_t futex;
-	int ready;
+	int ready, go;
 	int fd;
 	const char *buf;
 	pid_t home;
+	bool spins;
 	long err;
 };
 
@@ -439,10 +446,18 @@ static void *pi_owner_main(void *arg)
 	__atomic_store_n(&o->ready, 1, __ATOMIC_RELEASE);
 	if (o->err)
 		return NULL;
-	wait_state(getpid(), o->home, 'S');
-	o->err = write(o->fd, "x", 1) != 1;
-	while (__atomic_load_n(o->buf, __ATOMIC_ACQUIRE) != 'x')
+	while (!__atomic_load_n(&o->go, __ATOMIC_ACQUIRE))
 		usleep(1000);
+	if (!o->spins)
+		wait_state(getpid(), o->home, 'S');
+	else
+		while (!(__atomic_load_n(&o->futex, __ATOMIC_ACQUIRE) & FUTEX_WAITERS))
+			;
+	o->err = write(o->fd, "x", 1) != 1;
+	while (__atomic_load_n(o->buf, __ATOMIC_ACQUIRE) != 'x') {
+		if (!o->spins)
+			usleep(1000);
+	}
 	o->err += syscall(__NR_futex, &o->futex, FUTEX_UNLOCK_PI_PRIVATE);
 	return NULL;
 }
@@ -460,6 +475,7 @@ TEST_F(lock, pi_futex)
 		sched_yield();
 	EXPECT_EQ(-1, syscall(__NR_futex, &o.futex, FUTEX_LOCK_PI_PRIVATE, 0, &past));
 	EXPECT_EQ(ETIMEDOUT, errno);
+	__atomic_store_n(&o.go, 1, __ATOMIC_RELEASE);
 	ASSERT_EQ(0, syscall(__NR_futex, &o.futex, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
 	EXPECT_EQ((uint32_t)o.home, o.futex & FUTEX_TID_MASK);
 	EXPECT_EQ(0, syscall(__NR_futex, &o.futex, FUTEX_UNLOCK_PI_PRIVATE));
@@ -467,6 +483,30 @@ TEST_F(lock, pi_futex)
 	EXPECT_EQ(0, o.err);
 	REAP(1, 1);
 	NOTHING_LEFT();
+}
+
+/* The same with an owner that does not sleep, on another CPU: home does, though. */
+TEST_F(lock, pi_futex_spins)
+{
+	struct pi_owner o = {
+		.fd = self->p[1], .buf = self->buf, .home = asys_gettid(), .spins = true,
+		.go = 1,
+	};
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		self->buf[0] = 0;
+		o.ready = 0;
+		START(1, __NR_read, self->p[0], self->buf, 1);
+		ASSERT_EQ(0, pthread_create(&o.thread, NULL, pi_owner_main, &o));
+		while (!__atomic_load_n(&o.ready, __ATOMIC_ACQUIRE))
+			sched_yield();
+		ASSERT_EQ(0, syscall(__NR_futex, &o.futex, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+		EXPECT_EQ(0, syscall(__NR_futex, &o.futex, FUTEX_UNLOCK_PI_PRIVATE));
+		ASSERT_EQ(0, pthread_join(o.thread, NULL));
+		EXPECT_EQ(0, o.err);
+		REAP(1, 1);
+	}
 }
 
 /*
