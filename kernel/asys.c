@@ -1054,6 +1054,7 @@ static noinline notrace enum asys_why asys_run_batch_ia32(struct fibril *f)
 {
 	return asys_run_batch(f, f->batch, true);
 }
+
 NOKPROBE_SYMBOL(asys_run_batch_ia32);
 
 asmlinkage __visible notrace void fibril_main(struct fibril *f)
@@ -1071,6 +1072,7 @@ asmlinkage __visible notrace void fibril_main(struct fibril *f)
 	if (unlikely(f->to_end))
 		fibril_done(f);
 }
+
 NOKPROBE_SYMBOL(fibril_main);
 
 /* Get a fibril for the calls of a batch. */

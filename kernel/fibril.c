@@ -1014,7 +1014,8 @@ static void fibril_check_left(struct task_struct *tsk)
 }
 
 static __always_inline void __noreturn fibril_end(struct task_struct *tsk,
-				  struct fibril_task *ft, struct fibril *f)
+						  struct fibril_task *ft,
+						  struct fibril *f)
 {
 	/* What comes now is not the call's: it is not cancelled. */
 	f->ending = true;
@@ -1076,6 +1077,7 @@ notrace void fibril_done(struct fibril *f)
 	OPTIMIZER_HIDE_VAR(tsk);
 	fibril_end(tsk, tsk->fibrils, f);
 }
+
 /* Nothing may wait for it to return, nor for its caller. */
 NOKPROBE_SYMBOL(fibril_done);
 
