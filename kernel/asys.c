@@ -229,42 +229,43 @@ static long asys_result(struct fibril *f, long ret)
 	return ret;
 }
 
-static noinline void asys_run_traced(struct fibril *f)
+static noinline long asys_run_traced(struct fibril *f)
 {
 	struct pt_regs *regs = fibril_regs(f);
+	long ret;
 
 	trace_sys_enter(regs, f->nr);
-	f->result = asys_result(f, asys_call(f));
-	regs->ax = f->result;
-	trace_sys_exit(regs, f->result);
+	ret = asys_result(f, asys_call(f));
+	regs->ax = ret;
+	trace_sys_exit(regs, ret);
+	return ret;
 }
 
-static noinline void asys_run_again(struct fibril *f)
+static noinline long asys_run_again(struct fibril *f, long ret)
 {
-	f->result = asys_result(f, asys_call_again(f, f->result));
+	return asys_result(f, asys_call_again(f, ret));
 }
 
-/* The call that @regs, those of @f, are for */
-static __always_inline void asys_run(struct fibril *f, struct pt_regs *regs,
+/* The call that @regs, those of @f, are for: its result */
+static __always_inline long asys_run(struct fibril *f, struct pt_regs *regs,
 				     unsigned long work, bool ia32)
 {
 	long ret;
 
-	if (unlikely(work & SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
-		asys_run_traced(f);
-		return;
-	}
+	if (unlikely(work & SYSCALL_WORK_SYSCALL_TRACEPOINT))
+		return asys_run_traced(f);
 	ret = asys_sys_call(regs, f->nr, ia32);
-	f->result = ret;
 	/* Errors, among which those that user mode does not know */
 	if (unlikely((unsigned long)ret >= -ERESTART_RESTARTBLOCK))
-		asys_run_again(f);
+		ret = asys_run_again(f, ret);
+	return ret;
 }
 
 static void asys_run_one(struct fibril *f)
 {
-	asys_run(f, fibril_regs(f), READ_ONCE(current_thread_info()->syscall_work),
-		 in_ia32_syscall());
+	f->result = asys_run(f, fibril_regs(f),
+			     READ_ONCE(current_thread_info()->syscall_work),
+			     in_ia32_syscall());
 }
 
 /*
@@ -299,17 +300,27 @@ static __always_inline void asys_access_end(void)
 	pagefault_enable();
 }
 
-/* Between the two: 0, or -ENOSPC, or -EFAULT. */
+/* Between the two: how many completions the ring takes, or -ENOSPC, or -EFAULT. */
+static __always_inline int asys_ring_room(const struct fibril_task *ft,
+					  struct asys_ring __user *ring)
+{
+	u32 head, there;
+
+	unsafe_get_user(head, &ring->head, fault);
+	there = ft->ring_tail - head;
+	return there <= ft->ring_mask ? ft->ring_mask - there + 1 : -ENOSPC;
+fault:
+	return -EFAULT;
+}
+
+/* Between the two, if there is room: 0 or -EFAULT. */
 static __always_inline int __asys_ring_store(struct fibril_task *ft,
 					     struct asys_ring __user *ring,
 					     u64 cookie, s64 result)
 {
-	u32 head, tail = ft->ring_tail, mask = ft->ring_mask;
-	struct asys_completion __user *c = &ring->completions[tail & mask];
+	u32 tail = ft->ring_tail;
+	struct asys_completion __user *c = &ring->completions[tail & ft->ring_mask];
 
-	unsafe_get_user(head, &ring->head, fault);
-	if (unlikely(tail - head > mask))
-		return -ENOSPC;
 	unsafe_put_user(result, &c->return_code, fault);
 	unsafe_put_user(cookie, &c->cookie, fault);
 	/* Who sees the new tail sees the completion. */
@@ -333,7 +344,9 @@ static __always_inline int asys_ring_store(struct fibril_task *ft, u64 cookie,
 
 	if (unlikely(!asys_access_begin(ring, sizeof(*ring))))
 		return -EFAULT;
-	ret = __asys_ring_store(ft, ring, cookie, result);
+	ret = asys_ring_room(ft, ring);
+	if (likely(ret > 0))
+		ret = __asys_ring_store(ft, ring, cookie, result);
 	asys_access_end();
 	return ret;
 }
@@ -970,13 +983,14 @@ enum asys_why {
  * at it until it sleeps; from then on home goes on.
  */
 struct asys_batch {
+	/* of the request that was taken last */
+	union asys_head head;
 	struct fibril_task *ft;
 	/* the requests: the next one, and behind the last; user addresses all */
 	const struct asys_request __user *first, *next, *end;
-	u32 timeout;
-	/* with ASYS_WHY_ASK, which call it is */
-	u16 call;
 	enum asys_why why;
+	/* so many more completions need not ask whether the ring has room */
+	int room;
 	long error;
 };
 
@@ -994,52 +1008,57 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 	struct pt_regs *regs = fibril_regs(f);
 	struct fibril_task *ft = b->ft;
 	const struct asys_request __user *req = b->next;
-	unsigned long work;
 	struct asys_ring __user *ring;
-	union asys_head head;
-	unsigned int nr;
+	unsigned long work;
 	long ret;
 
 	if (unlikely(!asys_access_begin(req, sizeof(*req))))
 		return ASYS_WHY_FAULT;
+	/* Home may have stored some since. */
+	b->room = 0;
+	/* One register for each of them, not two that are an offset apart */
+	OPTIMIZER_HIDE_VAR(regs);
 	for (;;) {
-		ret = arch_fibril_get_request(regs, &head.word, &f->cookie, req);
+		OPTIMIZER_HIDE_VAR(req);
+		ret = arch_fibril_get_request(regs, &b->head.word, &f->cookie, req);
 		asys_access_end();
 		if (unlikely(ret))
 			return ASYS_WHY_FAULT;
 
-		if (unlikely(head.word & ASYS_HEAD_CHAIN))
+		if (unlikely(b->head.word & ASYS_HEAD_CHAIN))
 			return ASYS_WHY_CHAIN;
-		nr = head.nr;
 		/* A filter's answer is logged, and that may sleep. */
 		work = READ_ONCE(ti->syscall_work);
-		if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT)) {
-			b->call = nr;
-			b->timeout = head.timeout;
+		if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
 			return ASYS_WHY_ASK;
-		}
-		ret = asys_look_up(f, regs, nr, ia32);
+		ret = asys_look_up(f, regs, b->head.nr, ia32);
 		if (unlikely(ret < 0)) {
 			b->error = ret;
 			return ASYS_WHY_ERROR;
 		}
 
-		b->timeout = head.timeout;
 		b->next = ++req;
-		if (likely(!ret))
-			asys_run(f, regs, work, ia32);
+		ret = likely(!ret) ? asys_run(f, regs, work, ia32) : 0;
 		/* From here on, it may be on its own: then this is the end. */
-		if (unlikely(f->to_end))
+		if (unlikely(f->to_end)) {
+			f->result = ret;
 			fibril_done(f);
-
-		/* Two in one go: the completion, and the next request */
-		ring = ft->ring;
-		if (unlikely(!asys_access_begin(ring, sizeof(*ring))))
-			return ASYS_WHY_POST;
-		if (unlikely(__asys_ring_store(ft, ring, f->cookie, f->result))) {
-			asys_access_end();
-			return ASYS_WHY_POST;
 		}
+
+		/*
+		 * Two in one go: the completion, and the next request.  Both are
+		 * below TASK_SIZE_MAX, as asys_set_ring() and asys_take_all() saw.
+		 */
+		pagefault_disable();
+		__uaccess_begin();
+		ring = ft->ring;
+		if (unlikely(--b->room < 0)) {
+			b->room = asys_ring_room(ft, ring) - 1;
+			if (unlikely(b->room < 0))
+				break;
+		}
+		if (unlikely(__asys_ring_store(ft, ring, f->cookie, ret)))
+			break;
 		fibril_renew(f);
 		WRITE_ONCE(ti->fibril, f->id);
 		if (unlikely(req == b->end) || unlikely(asys_has_work(ft))) {
@@ -1047,6 +1066,9 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 			return ASYS_WHY_WORK;
 		}
 	}
+	asys_access_end();
+	f->result = ret;
+	return ASYS_WHY_POST;
 }
 
 /* So that the other one need not ask for each call. */
@@ -1096,7 +1118,7 @@ static __always_inline struct fibril *asys_get_fibril(struct fibril_task *ft,
 /* Ask about the call that @f is ready for, and make it; true: it has finished. */
 static bool asys_take_asked(struct asys_batch *b, struct fibril *f)
 {
-	long ret = asys_prepare(f, b->call);
+	long ret = asys_prepare(f, b->head.nr);
 
 	if (ret < 0) {
 		b->why = ASYS_WHY_ERROR;
@@ -1122,7 +1144,7 @@ static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
 		return true;
 	}
 	b->next += n;
-	b->timeout = f->chain->request[0].timeout;
+	b->head.timeout = f->chain->request[0].timeout;
 	b->why = ASYS_WHY_POST;
 	f->batch = NULL;
 	f->fn = asys_run_chain;
@@ -1136,8 +1158,8 @@ static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
 static __always_inline void asys_sleeps(struct asys_batch *b, struct fibril *f)
 {
 	trace_asys_sleep(f->nr, f->cookie);
-	if (unlikely(b->timeout))
-		fibril_set_deadline(f, ktime_add_us(ktime_get(), b->timeout));
+	if (unlikely(b->head.timeout))
+		fibril_set_deadline(f, ktime_add_us(ktime_get(), b->head.timeout));
 	/*
 	 * It sleeps for I/O.  Others will, too: let the driver have theirs in
 	 * one go.  For a device that is done with it at once this is not worth

@@ -248,7 +248,6 @@ TEST_F(ring, asleep)
 	EMPTY();
 }
 
-/* The old calls' results are not the ring's, nor the other way round. */
 /* Calls go on when they are asked for, and not before, but for the tick. */
 TEST_F(ring, deferred)
 {
@@ -274,7 +273,7 @@ TEST_F(ring, deferred)
 	EXPECT_LE(rounds / 2, deferred);
 	EXPECT_EQ(deferred, later);
 
-	/* A call that goes on lets home have it, whatever was set up before. */
+	/* What was woken goes on when the flag is taken back. */
 	ASSERT_EQ(0, set_up(self->ring, ENTRIES, ASYS_SETUP_DEFER));
 	ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
 	ASSERT_EQ(1, write(self->p[1], "a", 1));
@@ -334,6 +333,7 @@ TEST_F(ring, deferred_unasked)
 	EMPTY();
 }
 
+/* The old calls' results are not the ring's, nor the other way round. */
 TEST_F(ring, both_interfaces)
 {
 	struct asys_request r;
