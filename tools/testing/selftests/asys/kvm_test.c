@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Calls in flight while home runs a virtual CPU, and while it waits for that
+ * to have something to do.
+ */
+#include "asys_test.h"
+
+#include <linux/kvm.h>
+
+/* Where the memory of the guest begins, and where it counts */
+#define BASE	0x1000
+#define COUNTER	0x1800
+
+FIXTURE(kvm)
+{
+	int kvm, vm, vcpu;
+	struct kvm_run *run;
+	unsigned char *mem;
+	int p[2];
+	char buf;
+	/* home */
+	pthread_t thread;
+	pid_t tid;
+	/* the guest halts */
+	bool halts;
+	/* move home to this CPU while it waits */
+	int cpu;
+};
+
+static void kick(int sig)
+{
+}
+
+/* A virtual machine: one CPU, in real mode, at the beginning of its one page. */
+static int make_guest(FIXTURE_DATA(kvm) *self)
+{
+	struct kvm_userspace_memory_region region = {
+		.guest_phys_addr = BASE,
+		.memory_size = PAGE,
+		.userspace_addr = (uintptr_t)self->mem,
+	};
+	struct kvm_regs regs = { .rip = BASE, .rflags = 2 };
+	struct kvm_sregs sregs;
+
+	self->vm = ioctl(self->kvm, KVM_CREATE_VM, 0);
+	if (self->vm < 0 || ioctl(self->vm, KVM_CREATE_IRQCHIP, 0) ||
+	    ioctl(self->vm, KVM_SET_USER_MEMORY_REGION, &region))
+		return -1;
+	self->vcpu = ioctl(self->vm, KVM_CREATE_VCPU, 0);
+	if (self->vcpu < 0 || ioctl(self->vcpu, KVM_GET_SREGS, &sregs))
+		return -1;
+	sregs.cs.base = 0;
+	sregs.cs.selector = 0;
+	if (ioctl(self->vcpu, KVM_SET_SREGS, &sregs))
+		return -1;
+	return ioctl(self->vcpu, KVM_SET_REGS, &regs);
+}
+
+FIXTURE_SETUP(kvm)
+{
+	struct sigaction sa = { .sa_handler = kick };
+
+	NEED_ASYS();
+	self->kvm = open("/dev/kvm", O_RDWR);
+	if (self->kvm < 0)
+		SKIP(return, "no /dev/kvm");
+	self->mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->mem);
+	ASSERT_EQ(0, make_guest(self));
+	self->run = mmap(NULL, ioctl(self->kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
+			 PROT_READ | PROT_WRITE, MAP_SHARED, self->vcpu, 0);
+	ASSERT_NE(MAP_FAILED, self->run);
+
+	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
+	ASSERT_EQ(0, pipe(self->p));
+	self->thread = pthread_self();
+	self->tid = asys_gettid();
+	self->cpu = -1;
+}
+
+FIXTURE_TEARDOWN(kvm)
+{
+}
+
+static volatile uint16_t *counter(FIXTURE_DATA(kvm) *self)
+{
+	return (uint16_t *)(self->mem + COUNTER - BASE);
+}
+
+/* Once home is in the guest: let its call go on, and then, have home back. */
+static void *interfere(void *arg)
+{
+	FIXTURE_DATA(kvm) *self = arg;
+	cpu_set_t set;
+
+	while (!*counter(self))
+		sched_yield();
+	if (self->halts)
+		wait_state(getpid(), self->tid, 'S');
+	if (self->cpu >= 0) {
+		CPU_ZERO(&set);
+		CPU_SET(self->cpu, &set);
+		MUST(!sched_setaffinity(self->tid, sizeof(set), &set));
+	}
+	MUST(write(self->p[1], "a", 1) == 1);
+	while (*(volatile char *)&self->buf != 'a')
+		sched_yield();
+	if (self->halts)
+		wait_state(getpid(), self->tid, 'S');
+	pthread_kill(self->thread, SIGUSR1);
+	return NULL;
+}
+
+/* Have a call in flight, and be in the guest until it has finished. */
+#define RUN()								\
+do {									\
+	pthread_t __t;						\
+	self->buf = 0;							\
+	*counter(self) = 0;						\
+	START(1, __NR_read, self->p[0], &self->buf, 1);			\
+	ASSERT_EQ(0, pthread_create(&__t, NULL, interfere, self));	\
+	EXPECT_EQ(-1, ioctl(self->vcpu, KVM_RUN, 0));			\
+	EXPECT_EQ(EINTR, errno);					\
+	ASSERT_EQ(0, pthread_join(__t, NULL));			\
+	REAP(1, 1);							\
+} while (0)
+
+/* Count, and never leave. */
+static const unsigned char count[] = {
+	0xff, 0x06, COUNTER & 0xff, COUNTER >> 8,	/* incw COUNTER */
+	0xeb, 0xfa,					/* jmp to it */
+};
+
+/* Count, and wait; after that, say so. */
+static const unsigned char halt[] = {
+	0xff, 0x06, COUNTER & 0xff, COUNTER >> 8,	/* incw COUNTER */
+	0xf4,						/* hlt */
+	0xb0, 'x',					/* mov 'x', %al */
+	0xe6, 0x10,					/* out %al, 0x10 */
+	0xeb, 0xf5,					/* jmp to incw */
+};
+
+/* Home does not come back to user mode: what can run does so between two entries. */
+TEST_F(kvm, runs)
+{
+	int i;
+
+	memcpy(self->mem, count, sizeof(count));
+	for (i = 0; i < 10; i++)
+		RUN();
+	NOTHING_LEFT();
+}
+
+/* Home waits in the kernel, a virtual CPU of its own, and wakes on another CPU. */
+TEST_F(kvm, halts)
+{
+	struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
+	int i, cpu[2];
+
+	if (two_cpus(cpu) < 2)
+		SKIP(return, "one CPU");
+	memcpy(self->mem, halt, sizeof(halt));
+	self->halts = true;
+	for (i = 0; i < 10; i++) {
+		self->cpu = cpu[i & 1];
+		RUN();
+		ASSERT_EQ(0, ioctl(self->vcpu, KVM_SET_MP_STATE, &runnable));
+		ASSERT_EQ(0, ioctl(self->vcpu, KVM_RUN, 0));
+		ASSERT_EQ(KVM_EXIT_IO, self->run->exit_reason);
+		EXPECT_EQ(0x10, self->run->io.port);
+		EXPECT_EQ('x', *((char *)self->run + self->run->io.data_offset));
+	}
+	NOTHING_LEFT();
+}
+
+/* A virtual CPU is the thread's that runs it. */
+TEST_F(kvm, refused)
+{
+	int64_t ret;
+
+	EXPECT_EQ(-EOPNOTSUPP, try_start(1, &ret, __NR_ioctl, self->vcpu, KVM_RUN, 0));
+	NOTHING_LEFT();
+}
+
+/* Killed while it runs one, with a call in flight. */
+TEST_F(kvm, killed)
+{
+	pid_t child;
+
+	memcpy(self->mem, count, sizeof(count));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int64_t ret;
+
+		/* One cannot run a parent's. */
+		MUST(!make_guest(self));
+		MUST(!try_start(1, &ret, __NR_read, self->p[0], &self->buf, 1));
+		ioctl(self->vcpu, KVM_RUN, 0);
+		_exit(1);
+	}
+	while (!*counter(self))
+		sched_yield();
+	ASSERT_EQ(0, kill(child, SIGKILL));
+	KILLED(child, SIGKILL);
+}
+
+TEST_HARNESS_MAIN
