@@ -25,6 +25,8 @@ FIXTURE(kvm)
 	bool halts;
 	/* move home to this CPU while it waits */
 	int cpu;
+	/* wait until so many completions have been there */
+	uint32_t *tail, last;
 };
 
 static void kick(int sig)
@@ -92,6 +94,7 @@ static volatile uint16_t *counter(FIXTURE_DATA(kvm) *self)
 static void *interfere(void *arg)
 {
 	FIXTURE_DATA(kvm) *self = arg;
+	uint16_t before;
 	cpu_set_t set;
 
 	while (!*counter(self))
@@ -106,8 +109,14 @@ static void *interfere(void *arg)
 	MUST(write(self->p[1], "a", 1) == 1);
 	while (*(volatile char *)&self->buf != 'a')
 		sched_yield();
+	while (self->tail && __atomic_load_n(self->tail, __ATOMIC_ACQUIRE) != self->last)
+		sched_yield();
+	before = *counter(self);
 	if (self->halts)
 		wait_state(getpid(), self->tid, 'S');
+	else
+		while (*counter(self) == before)
+			sched_yield();
 	pthread_kill(self->thread, SIGUSR1);
 	return NULL;
 }
@@ -149,6 +158,53 @@ TEST_F(kvm, runs)
 	memcpy(self->mem, count, sizeof(count));
 	for (i = 0; i < 10; i++)
 		RUN();
+	NOTHING_LEFT();
+}
+
+/* It has been in the guest on one CPU, and a call takes it to another one. */
+TEST_F(kvm, moves)
+{
+	struct asys_ring_setup setup = { .entries = 4 };
+	struct asys_request r[2] = {
+		{ .nr = __NR_read, .flags = ASYS_R_LINK, .args = { 0, 0, 1 } },
+		{ .nr = __NR_sched_setaffinity },
+	};
+	struct asys_ring *ring;
+	cpu_set_t set;
+	pthread_t t;
+	int i, cpu[2];
+
+	if (two_cpus(cpu) < 2)
+		SKIP(return, "one CPU");
+	memcpy(self->mem, count, sizeof(count));
+	ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, ring);
+	setup.ring = (uintptr_t)ring;
+	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup)));
+	r[0].args[0] = self->p[0];
+	r[0].args[1] = (uintptr_t)&self->buf;
+	r[1].args[1] = sizeof(set);
+	r[1].args[2] = (uintptr_t)&set;
+	self->tail = &ring->tail;
+
+	for (i = 0; i < 10; i++) {
+		CPU_ZERO(&set);
+		CPU_SET(cpu[i & 1], &set);
+		self->buf = 0;
+		self->last = ring->head + 2;
+		*counter(self) = 0;
+		ASSERT_EQ(2, syscall(__NR_asys_enter, r, 2, 0, 0, NULL, 0));
+		ASSERT_EQ(ring->head, ring->tail);
+		ASSERT_EQ(0, pthread_create(&t, NULL, interfere, self));
+		EXPECT_EQ(-1, ioctl(self->vcpu, KVM_RUN, 0));
+		EXPECT_EQ(EINTR, errno);
+		ASSERT_EQ(0, pthread_join(t, NULL));
+		EXPECT_EQ(cpu[i & 1], sched_getcpu());
+		ASSERT_EQ(self->last, ring->tail);
+		EXPECT_EQ(1, ring->completions[ring->head & 3].return_code);
+		EXPECT_EQ(0, ring->completions[(ring->head + 1) & 3].return_code);
+		ring->head = ring->tail;
+	}
 	NOTHING_LEFT();
 }
 
