@@ -11,8 +11,7 @@
 #define BASE	0x1000
 #define COUNTER	0x1800
 
-FIXTURE(kvm)
-{
+struct guest {
 	int kvm, vm, vcpu;
 	struct kvm_run *run;
 	unsigned char *mem;
@@ -29,109 +28,115 @@ FIXTURE(kvm)
 	uint32_t *tail, last;
 };
 
+FIXTURE(kvm)
+{
+	struct guest guest;
+};
+
 static void kick(int sig)
 {
 }
 
 /* A virtual machine: one CPU, in real mode, at the beginning of its one page. */
-static int make_guest(FIXTURE_DATA(kvm) *self)
+static int make_guest(struct guest *g)
 {
 	struct kvm_userspace_memory_region region = {
 		.guest_phys_addr = BASE,
 		.memory_size = PAGE,
-		.userspace_addr = (uintptr_t)self->mem,
+		.userspace_addr = (uintptr_t)g->mem,
 	};
 	struct kvm_regs regs = { .rip = BASE, .rflags = 2 };
 	struct kvm_sregs sregs;
 
-	self->vm = ioctl(self->kvm, KVM_CREATE_VM, 0);
-	if (self->vm < 0 || ioctl(self->vm, KVM_CREATE_IRQCHIP, 0) ||
-	    ioctl(self->vm, KVM_SET_USER_MEMORY_REGION, &region))
+	g->vm = ioctl(g->kvm, KVM_CREATE_VM, 0);
+	if (g->vm < 0 || ioctl(g->vm, KVM_CREATE_IRQCHIP, 0) ||
+	    ioctl(g->vm, KVM_SET_USER_MEMORY_REGION, &region))
 		return -1;
-	self->vcpu = ioctl(self->vm, KVM_CREATE_VCPU, 0);
-	if (self->vcpu < 0 || ioctl(self->vcpu, KVM_GET_SREGS, &sregs))
+	g->vcpu = ioctl(g->vm, KVM_CREATE_VCPU, 0);
+	if (g->vcpu < 0 || ioctl(g->vcpu, KVM_GET_SREGS, &sregs))
 		return -1;
 	sregs.cs.base = 0;
 	sregs.cs.selector = 0;
-	if (ioctl(self->vcpu, KVM_SET_SREGS, &sregs))
+	if (ioctl(g->vcpu, KVM_SET_SREGS, &sregs))
 		return -1;
-	return ioctl(self->vcpu, KVM_SET_REGS, &regs);
+	return ioctl(g->vcpu, KVM_SET_REGS, &regs);
 }
 
 FIXTURE_SETUP(kvm)
 {
+	struct guest *g = &self->guest;
 	struct sigaction sa = { .sa_handler = kick };
 
 	NEED_ASYS();
-	self->kvm = open("/dev/kvm", O_RDWR);
-	if (self->kvm < 0)
+	g->kvm = open("/dev/kvm", O_RDWR);
+	if (g->kvm < 0)
 		SKIP(return, "no /dev/kvm");
-	self->mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->mem);
-	ASSERT_EQ(0, make_guest(self));
-	self->run = mmap(NULL, ioctl(self->kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
-			 PROT_READ | PROT_WRITE, MAP_SHARED, self->vcpu, 0);
-	ASSERT_NE(MAP_FAILED, self->run);
+	g->mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, g->mem);
+	ASSERT_EQ(0, make_guest(g));
+	g->run = mmap(NULL, ioctl(g->kvm, KVM_GET_VCPU_MMAP_SIZE, 0),
+		      PROT_READ | PROT_WRITE, MAP_SHARED, g->vcpu, 0);
+	ASSERT_NE(MAP_FAILED, g->run);
 
 	ASSERT_EQ(0, sigaction(SIGUSR1, &sa, NULL));
-	ASSERT_EQ(0, pipe(self->p));
-	self->thread = pthread_self();
-	self->tid = asys_gettid();
-	self->cpu = -1;
+	ASSERT_EQ(0, pipe(g->p));
+	g->thread = pthread_self();
+	g->tid = asys_gettid();
+	g->cpu = -1;
 }
 
 FIXTURE_TEARDOWN(kvm)
 {
 }
 
-static volatile uint16_t *counter(FIXTURE_DATA(kvm) *self)
+static volatile uint16_t *counter(struct guest *g)
 {
-	return (uint16_t *)(self->mem + COUNTER - BASE);
+	return (uint16_t *)(g->mem + COUNTER - BASE);
 }
 
 /* Once home is in the guest: let its call go on, and then, have home back. */
 static void *interfere(void *arg)
 {
-	FIXTURE_DATA(kvm) *self = arg;
+	struct guest *g = arg;
 	uint16_t before;
 	cpu_set_t set;
 
-	while (!*counter(self))
+	while (!*counter(g))
 		sched_yield();
-	if (self->halts)
-		wait_state(getpid(), self->tid, 'S');
-	if (self->cpu >= 0) {
+	if (g->halts)
+		wait_state(getpid(), g->tid, 'S');
+	if (g->cpu >= 0) {
 		CPU_ZERO(&set);
-		CPU_SET(self->cpu, &set);
-		MUST(!sched_setaffinity(self->tid, sizeof(set), &set));
+		CPU_SET(g->cpu, &set);
+		MUST(!sched_setaffinity(g->tid, sizeof(set), &set));
 	}
-	MUST(write(self->p[1], "a", 1) == 1);
-	while (*(volatile char *)&self->buf != 'a')
+	MUST(write(g->p[1], "a", 1) == 1);
+	while (*(volatile char *)&g->buf != 'a')
 		sched_yield();
-	while (self->tail && __atomic_load_n(self->tail, __ATOMIC_ACQUIRE) != self->last)
+	while (g->tail && __atomic_load_n(g->tail, __ATOMIC_ACQUIRE) != g->last)
 		sched_yield();
-	before = *counter(self);
-	if (self->halts)
-		wait_state(getpid(), self->tid, 'S');
+	before = *counter(g);
+	if (g->halts)
+		wait_state(getpid(), g->tid, 'S');
 	else
-		while (*counter(self) == before)
+		while (*counter(g) == before)
 			sched_yield();
-	pthread_kill(self->thread, SIGUSR1);
+	pthread_kill(g->thread, SIGUSR1);
 	return NULL;
 }
 
 /* Have a call in flight, and be in the guest until it has finished. */
 #define RUN()								\
 do {									\
-	pthread_t __t;						\
-	self->buf = 0;							\
-	*counter(self) = 0;						\
-	START(1, __NR_read, self->p[0], &self->buf, 1);			\
-	ASSERT_EQ(0, pthread_create(&__t, NULL, interfere, self));	\
-	EXPECT_EQ(-1, ioctl(self->vcpu, KVM_RUN, 0));			\
+	pthread_t __t;							\
+	g->buf = 0;							\
+	*counter(g) = 0;						\
+	START(1, __NR_read, g->p[0], &g->buf, 1);			\
+	ASSERT_EQ(0, pthread_create(&__t, NULL, interfere, g));		\
+	EXPECT_EQ(-1, ioctl(g->vcpu, KVM_RUN, 0));			\
 	EXPECT_EQ(EINTR, errno);					\
-	ASSERT_EQ(0, pthread_join(__t, NULL));			\
+	ASSERT_EQ(0, pthread_join(__t, NULL));				\
 	REAP(1, 1);							\
 } while (0)
 
@@ -153,9 +158,10 @@ static const unsigned char halt[] = {
 /* Home does not come back to user mode: what can run does so between two entries. */
 TEST_F(kvm, runs)
 {
+	struct guest *g = &self->guest;
 	int i;
 
-	memcpy(self->mem, count, sizeof(count));
+	memcpy(g->mem, count, sizeof(count));
 	for (i = 0; i < 10; i++)
 		RUN();
 	NOTHING_LEFT();
@@ -164,6 +170,7 @@ TEST_F(kvm, runs)
 /* It has been in the guest on one CPU, and a call takes it to another one. */
 TEST_F(kvm, moves)
 {
+	struct guest *g = &self->guest;
 	struct asys_ring_setup setup = { .entries = 4 };
 	struct asys_request r[2] = {
 		{ .nr = __NR_read, .flags = ASYS_R_LINK, .args = { 0, 0, 1 } },
@@ -176,31 +183,31 @@ TEST_F(kvm, moves)
 
 	if (two_cpus(cpu) < 2)
 		SKIP(return, "one CPU");
-	memcpy(self->mem, count, sizeof(count));
+	memcpy(g->mem, count, sizeof(count));
 	ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, ring);
 	setup.ring = (uintptr_t)ring;
 	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup)));
-	r[0].args[0] = self->p[0];
-	r[0].args[1] = (uintptr_t)&self->buf;
+	r[0].args[0] = g->p[0];
+	r[0].args[1] = (uintptr_t)&g->buf;
 	r[1].args[1] = sizeof(set);
 	r[1].args[2] = (uintptr_t)&set;
-	self->tail = &ring->tail;
+	g->tail = &ring->tail;
 
 	for (i = 0; i < 10; i++) {
 		CPU_ZERO(&set);
 		CPU_SET(cpu[i & 1], &set);
-		self->buf = 0;
-		self->last = ring->head + 2;
-		*counter(self) = 0;
+		g->buf = 0;
+		g->last = ring->head + 2;
+		*counter(g) = 0;
 		ASSERT_EQ(2, syscall(__NR_asys_enter, r, 2, 0, 0, NULL, 0));
 		ASSERT_EQ(ring->head, ring->tail);
-		ASSERT_EQ(0, pthread_create(&t, NULL, interfere, self));
-		EXPECT_EQ(-1, ioctl(self->vcpu, KVM_RUN, 0));
+		ASSERT_EQ(0, pthread_create(&t, NULL, interfere, g));
+		EXPECT_EQ(-1, ioctl(g->vcpu, KVM_RUN, 0));
 		EXPECT_EQ(EINTR, errno);
 		ASSERT_EQ(0, pthread_join(t, NULL));
 		EXPECT_EQ(cpu[i & 1], sched_getcpu());
-		ASSERT_EQ(self->last, ring->tail);
+		ASSERT_EQ(g->last, ring->tail);
 		EXPECT_EQ(1, ring->completions[ring->head & 3].return_code);
 		EXPECT_EQ(0, ring->completions[(ring->head + 1) & 3].return_code);
 		ring->head = ring->tail;
@@ -211,21 +218,22 @@ TEST_F(kvm, moves)
 /* Home waits in the kernel, a virtual CPU of its own, and wakes on another CPU. */
 TEST_F(kvm, halts)
 {
+	struct guest *g = &self->guest;
 	struct kvm_mp_state runnable = { KVM_MP_STATE_RUNNABLE };
 	int i, cpu[2];
 
 	if (two_cpus(cpu) < 2)
 		SKIP(return, "one CPU");
-	memcpy(self->mem, halt, sizeof(halt));
-	self->halts = true;
+	memcpy(g->mem, halt, sizeof(halt));
+	g->halts = true;
 	for (i = 0; i < 10; i++) {
-		self->cpu = cpu[i & 1];
+		g->cpu = cpu[i & 1];
 		RUN();
-		ASSERT_EQ(0, ioctl(self->vcpu, KVM_SET_MP_STATE, &runnable));
-		ASSERT_EQ(0, ioctl(self->vcpu, KVM_RUN, 0));
-		ASSERT_EQ(KVM_EXIT_IO, self->run->exit_reason);
-		EXPECT_EQ(0x10, self->run->io.port);
-		EXPECT_EQ('x', *((char *)self->run + self->run->io.data_offset));
+		ASSERT_EQ(0, ioctl(g->vcpu, KVM_SET_MP_STATE, &runnable));
+		ASSERT_EQ(0, ioctl(g->vcpu, KVM_RUN, 0));
+		ASSERT_EQ(KVM_EXIT_IO, g->run->exit_reason);
+		EXPECT_EQ(0x10, g->run->io.port);
+		EXPECT_EQ('x', *((char *)g->run + g->run->io.data_offset));
 	}
 	NOTHING_LEFT();
 }
@@ -233,30 +241,32 @@ TEST_F(kvm, halts)
 /* A virtual CPU is the thread's that runs it. */
 TEST_F(kvm, refused)
 {
+	struct guest *g = &self->guest;
 	int64_t ret;
 
-	EXPECT_EQ(-EOPNOTSUPP, try_start(1, &ret, __NR_ioctl, self->vcpu, KVM_RUN, 0));
+	EXPECT_EQ(-EOPNOTSUPP, try_start(1, &ret, __NR_ioctl, g->vcpu, KVM_RUN, 0));
 	NOTHING_LEFT();
 }
 
 /* Killed while it runs one, with a call in flight. */
 TEST_F(kvm, killed)
 {
+	struct guest *g = &self->guest;
 	pid_t child;
 
-	memcpy(self->mem, count, sizeof(count));
+	memcpy(g->mem, count, sizeof(count));
 	child = fork();
 	ASSERT_LE(0, child);
 	if (!child) {
 		int64_t ret;
 
 		/* One cannot run a parent's. */
-		MUST(!make_guest(self));
-		MUST(!try_start(1, &ret, __NR_read, self->p[0], &self->buf, 1));
-		ioctl(self->vcpu, KVM_RUN, 0);
+		MUST(!make_guest(g));
+		MUST(!try_start(1, &ret, __NR_read, g->p[0], &g->buf, 1));
+		ioctl(g->vcpu, KVM_RUN, 0);
 		_exit(1);
 	}
-	while (!*counter(self))
+	while (!*counter(g))
 		sched_yield();
 	ASSERT_EQ(0, kill(child, SIGKILL));
 	KILLED(child, SIGKILL);
