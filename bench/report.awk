@@ -18,7 +18,8 @@ function get(name,   s)
 	return s
 }
 
-# Why a target was missed: "row: reason", by who has looked into it
+# Why a target was missed: "row: reason", or "row, of peer: reason", by who has
+# looked into it
 FILENAME ~ /reasons$/ {
 	if (match($0, /: /))
 		reason[substr($0, 1, RSTART - 1)] = substr($0, RSTART + 2)
@@ -112,7 +113,8 @@ function target(what, row, value, limit, below)
 	sub(/0$/, "", t_limit[targets])
 	t_value[targets] = value == "" ? "-" : sprintf(limit < 10 ? "%.3f" : "%.0f", value)
 	t_met[targets] = value == "" ? "no figure" : (below ? value < limit : value <= limit) ? "met" : "missed"
-	t_reason[targets] = t_met[targets] == "missed" ? reason[row] : ""
+	t_reason[targets] = t_met[targets] != "missed" ? "" : \
+			    what in reason ? reason[what] : reason[row]
 	if (t_met[targets] == "met")
 		met++
 }
