@@ -351,24 +351,29 @@ static __always_inline int asys_ring_store(struct fibril_task *ft, u64 cookie,
 	return ret;
 }
 
-/* The same, after bringing the memory in if need be and if @sleep. */
+/* Bring in what the next completion goes to, which may sleep: is it there now? */
+static bool asys_ring_fault_in(struct fibril_task *ft)
+{
+	struct asys_completion __user *c =
+		&ft->ring->completions[ft->ring_tail & ft->ring_mask];
+
+	/* Not fault_in_writeable(), which writes. */
+	return !fault_in_safe_writeable((char __user *)ft->ring,
+					sizeof(*ft->ring)) &&
+	       !fault_in_safe_writeable((char __user *)c, sizeof(*c));
+}
+
+/* The same as asys_ring_store(), after bringing the memory in if @sleep. */
 static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie,
 				   s64 result, bool sleep)
 {
-	struct asys_completion __user *c;
 	int ret, tries;
 
 	for (tries = 0; tries < 3; tries++) {
 		if (!ft->ring)
 			return -EFAULT;
 		ret = asys_ring_store(ft, cookie, result);
-		if (likely(ret != -EFAULT) || !sleep)
-			break;
-		c = &ft->ring->completions[ft->ring_tail & ft->ring_mask];
-		/* Not fault_in_writeable(), which writes. */
-		if (fault_in_safe_writeable((char __user *)ft->ring,
-					    sizeof(*ft->ring)) ||
-		    fault_in_safe_writeable((char __user *)c, sizeof(*c)))
+		if (likely(ret != -EFAULT) || !sleep || !asys_ring_fault_in(ft))
 			break;
 	}
 	return ret;
@@ -458,24 +463,27 @@ static void asys_overflow(struct fibril_task *ft, struct fibril *f)
 	ft->wait_left = 0;
 }
 
-/* Completions of chains that have not finished.  Does not sleep. */
-static bool asys_flush_chains(struct fibril_task *ft)
+/* Completions of chains that have not finished: as asys_ring_store(). */
+static int asys_flush_chains(struct fibril_task *ft)
 {
 	struct asys_chain *chain;
 	struct fibril *f;
+	int ret;
 
 	list_for_each_entry(f, &ft->flight, flight) {
 		chain = f->chain;
 		if (!chain || chain->posting)
 			continue;
 		for (; chain->posted < chain->done; chain->posted++) {
-			if (!ft->ring ||
-			    asys_ring_store(ft, chain->request[chain->posted].cookie,
-					    chain->result[chain->posted]))
-				return false;
+			if (!ft->ring)
+				return -EFAULT;
+			ret = asys_ring_store(ft, chain->request[chain->posted].cookie,
+					      chain->result[chain->posted]);
+			if (ret)
+				return ret;
 		}
 	}
-	return true;
+	return 0;
 }
 
 /* A call that has slept has finished; on its fibril. */
@@ -504,6 +512,7 @@ static void asys_finish(struct fibril *f)
 static void asys_flush(struct fibril_task *ft, bool sleep)
 {
 	struct fibril *f;
+	int ret, tries;
 
 	/* It is set again by who finds no room, now or while we sleep. */
 	if (!sleep)
@@ -520,11 +529,16 @@ static void asys_flush(struct fibril_task *ft, bool sleep)
 		}
 		asys_put(ft, f);
 	}
-	if (ft->chain_waits) {
-		ft->chain_waits = !asys_flush_chains(ft);
-		if (ft->chain_waits)
-			asys_tell_overflow(ft);
+	for (tries = 0; ft->chain_waits && tries < 3; tries++) {
+		ret = asys_flush_chains(ft);
+		ft->chain_waits = ret;
+		/* Not in the walk over those in flight, which may change. */
+		if (ret != -EFAULT || !sleep || !ft->ring ||
+		    !asys_ring_fault_in(ft))
+			break;
 	}
+	if (ft->chain_waits)
+		asys_tell_overflow(ft);
 }
 
 /* Does the kernel keep completions for the ring? */
@@ -800,9 +814,9 @@ static void asys_post_early(struct fibril_task *ft, struct fibril *f)
 		ft->chain_waits = true;
 		asys_tell_overflow(ft);
 		ft->wait_left = 0;
-	} else if (ft->eventfd) {
-		eventfd_signal(ft->eventfd);
 	}
+	if (ft->eventfd)
+		eventfd_signal(ft->eventfd);
 	f->chain->posting = false;
 	if (ft->waiting && !ft->wait_left)
 		wake_up_context(current, TASK_NORMAL, FIBRIL_REF(FIBRIL_HOME));
@@ -892,20 +906,31 @@ static long asys_fault_in(const struct asys_request __user *req, gfp_t gfp)
 	       -EFAULT : 0;
 }
 
-static long asys_get_request(struct asys_request *req,
-			     const struct asys_request __user *ureq, gfp_t gfp)
+static __always_inline long asys_get_request(struct asys_request *req,
+					     const struct asys_request __user *ureq,
+					     gfp_t gfp)
 {
-	unsigned long left;
+	const u64 __user *from = (const u64 __user *)ureq;
+	u64 *to = (u64 *)req;
+	unsigned int i;
 
-	if (gfpflags_allow_blocking(gfp))
-		return copy_from_user(req, ureq, sizeof(*req)) ? -EFAULT : 0;
-	pagefault_disable();
-	left = copy_from_user(req, ureq, sizeof(*req));
-	pagefault_enable();
-	return left ? asys_why_fault(ureq) : 0;
+	if (likely(asys_access_begin(ureq, sizeof(*ureq)))) {
+		for (i = 0; i < sizeof(*req) / sizeof(*to); i++)
+			unsafe_get_user(to[i], &from[i], fault);
+		asys_access_end();
+		return 0;
+fault:
+		asys_access_end();
+	}
+	if (!gfpflags_allow_blocking(gfp))
+		return asys_why_fault(ureq);
+	return copy_from_user(req, ureq, sizeof(*req)) ? -EFAULT : 0;
 }
 
-/* Get the chain that begins at @ureq: how many requests it has. */
+/*
+ * Get the chain that begins at @ureq: how many requests it has.  Does not sleep
+ * if @gfp does not allow it.
+ */
 static long asys_get_chain(struct fibril_task *ft, struct fibril *f,
 			   const struct asys_request __user *ureq,
 			   unsigned long nr, gfp_t gfp)
@@ -970,7 +995,7 @@ enum asys_why {
 	ASYS_WHY_ERROR,
 	/* the next request is not in memory */
 	ASYS_WHY_FAULT,
-	/* the next request begins a chain */
+	/* the next request begins a chain, for which something is not there */
 	ASYS_WHY_CHAIN,
 	/* somebody has to be asked about the next request */
 	ASYS_WHY_ASK,
@@ -993,6 +1018,38 @@ struct asys_batch {
 	int room;
 	long error;
 };
+
+/*
+ * The next request begins a chain: make its calls here, on @f, if all that it
+ * takes is there, and go on with %ASYS_WHY_WORK.
+ */
+static noinline notrace enum asys_why
+asys_run_batch_chain(struct fibril *f, struct asys_batch *b)
+{
+	struct fibril_task *ft = b->ft;
+	long n = asys_get_chain(ft, f, b->next, b->end - b->next, 0);
+
+	if (n < 0) {
+		/* Home can sleep for it, and says what is wrong. */
+		if (f->chain)
+			asys_free_chain(ft, f);
+		return ASYS_WHY_CHAIN;
+	}
+	b->next += n;
+	asys_run_chain(f);
+	/* As in asys_run_batch(): from here on, it may be on its own. */
+	if (unlikely(f->to_end))
+		fibril_done(f);
+	if (asys_post(ft, f, false))
+		return ASYS_WHY_POST;
+	asys_free_chain(ft, f);
+	b->room = 0;
+	fibril_renew(f);
+	WRITE_ONCE(current_thread_info()->fibril, f->id);
+	return ASYS_WHY_WORK;
+}
+
+NOKPROBE_SYMBOL(asys_run_batch_chain);
 
 /*
  * Take requests, and make the calls, one after the other.  This is the fast
@@ -1025,8 +1082,17 @@ static __always_inline enum asys_why asys_run_batch(struct fibril *f,
 		if (unlikely(ret))
 			return ASYS_WHY_FAULT;
 
-		if (unlikely(b->head.word & ASYS_HEAD_CHAIN))
-			return ASYS_WHY_CHAIN;
+		if (unlikely(b->head.word & ASYS_HEAD_CHAIN)) {
+			enum asys_why why = asys_run_batch_chain(f, b);
+
+			req = b->next;
+			if (why != ASYS_WHY_WORK || req == b->end ||
+			    asys_has_work(ft))
+				return why;
+			if (unlikely(!asys_access_begin(req, sizeof(*req))))
+				return ASYS_WHY_FAULT;
+			continue;
+		}
 		/* A filter's answer is logged, and that may sleep. */
 		work = READ_ONCE(ti->syscall_work);
 		if (unlikely(work & ~SYSCALL_WORK_SYSCALL_TRACEPOINT))
@@ -1316,6 +1382,7 @@ static long asys_wait_ring(struct fibril_task *ft, u32 min,
  *   the ring is full
  * * -ETIME: the time is over
  * * -EINTR: a signal came first
+ * * -EFAULT: the head of the ring cannot be read
  *
  * and, in addition to those of asys_submit():
  *
@@ -1437,7 +1504,8 @@ static long asys_cancel(const u64 *cookie)
 	fibril_ask(ft);
 	list_for_each_entry(f, &ft->flight, flight) {
 		/* One that is about to store its completion has finished. */
-		if (f->ending || (cookie && f->cookie != *cookie))
+		if (f->ending || (cookie && (f->cookie != *cookie ||
+					     (f->chain && f->chain->posting))))
 			continue;
 		woken = fibril_cancel(f, FIBRIL_KILL);
 		trace_asys_cancel(f->nr, f->cookie, woken);
@@ -1456,13 +1524,17 @@ static long asys_cancel(const u64 *cookie)
  *
  * Return: 0; for %ASYS_CTL_CANCEL_ALL, how many calls were told to end; or
  * * -EINVAL: unknown operation, or flags; bad size; a ring whose number of
- *   entries is not a power of 2, or too large, or that is not aligned
+ *   entries is not a power of 2, or too large, or that is not aligned; a file
+ *   that is not an eventfd
+ * * -E2BIG: %ASYS_CTL_RING: *@arg has members that this kernel does not know,
+ *   not 0
  * * -EFAULT: @arg, or the ring, cannot be accessed
  * * -ENOMEM: out of memory
  * * -EBADF: not an open file, for %ASYS_CTL_EVENTFD
  * * -ENOENT: %ASYS_CTL_CANCEL: no call with this cookie is in flight
- * * -EALREADY: %ASYS_CTL_CANCEL: it cannot be interrupted now; it will be
- *   when that changes, if it has not finished by then
+ * * -EALREADY: %ASYS_CTL_CANCEL: it cannot be interrupted now, and will be
+ *   when that changes, if it has not finished by then; or it has been woken
+ *   already, and is about to go on
  */
 SYSCALL_DEFINE3(asys_control, unsigned int, op, void __user *, arg,
 		size_t, size)
@@ -1504,7 +1576,8 @@ SYSCALL_DEFINE3(asys_control, unsigned int, op, void __user *, arg,
 		info.setup_flags = ASYS_SETUP_DEFER;
 		info.controls = (1U << (ASYS_CTL_INFO + 1)) - 1;
 		info.chain_max = ASYS_CHAIN_MAX;
-		info.fibrils_max = READ_ONCE(sysctl_fibrils_per_task);
+		info.fibrils_max = min_t(u32, FIBRILS_MOST,
+					 READ_ONCE(sysctl_fibrils_per_task));
 		info.in_flight = current->fibrils_in_flight;
 		if (copy_to_user(arg, &info, min(size, sizeof(info))) ||
 		    (size > sizeof(info) &&

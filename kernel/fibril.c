@@ -352,6 +352,16 @@ static struct fibril *fibril_first(struct task_struct *p,
 	return ft->run_first;
 }
 
+/* Is home in a chain of owners and waiters of rt_mutexes? Then no fibril runs. */
+static bool fibrils_wait_in_chain(struct task_struct *p)
+{
+#ifdef CONFIG_RT_MUTEXES
+	return p->pi_blocked_on;
+#else
+	return false;
+#endif
+}
+
 /**
  * fibril_wake() - make contexts of a task runnable
  * @p: the task; its pi_lock is held, and it has fibrils
@@ -394,6 +404,9 @@ enum fibril_wake fibril_wake(struct task_struct *p, unsigned int state,
 			return FIBRIL_WAKE_DONE;
 		return woken ? FIBRIL_WAKE_TASK : FIBRIL_WAKE_DONE;
 	}
+	/* Home sleeps in the place of all, and makes way. */
+	if (unlikely(woken && fibrils_wait_in_chain(p)))
+		return FIBRIL_WAKE_TASK;
 	if (running && (ref.id == FIBRIL_ANY || ref.id == running->id))
 		return FIBRIL_WAKE_RUNNING;
 	return FIBRIL_WAKE_DONE;
@@ -428,7 +441,7 @@ int fibril_wake_parked(struct task_struct *p, unsigned int state,
 	smp_mb__after_spinlock();
 	ft = p->fibrils;
 	if (ft && ref.id != FIBRIL_ANY && ref.id != FIBRIL_KICK &&
-	    !(READ_ONCE(p->__state) & TASK_FIBRILS)) {
+	    !(READ_ONCE(p->__state) & TASK_FIBRILS) && !fibrils_wait_in_chain(p)) {
 		f = fibril_lookup(ft, ref.id);
 		if (f != READ_ONCE(ft->running))
 			ret = f && __fibril_wake_one(p, ft, f, state,
@@ -1051,6 +1064,7 @@ void fibril_end_call(struct fibril *f)
 		/* From here on it may close them. */
 		f->nr_files = 0;
 	}
+	f->deaf = FIBRIL_HEARS;
 	while (f->works) {
 		struct callback_head *work = f->works;
 
@@ -1113,6 +1127,11 @@ bool __fibril_task_work_add(struct callback_head *work)
 	return true;
 }
 
+static bool fibrils_die(struct task_struct *tsk)
+{
+	return sigismember(&tsk->pending.signal, SIGKILL) || fibrils_to_end(tsk);
+}
+
 /*
  * What signal_pending() and, if @fatal, fatal_signal_pending() say in a fibril,
  * if one of the flags is set: see fibril_no_signal().
@@ -1123,16 +1142,35 @@ bool fibril_signal_pending(bool fatal)
 	struct fibril_task *ft = tsk->fibrils;
 	struct fibril *f = ft->running;
 
+	if (READ_ONCE(ft->exiting))
+		return true;
+	if (unlikely(f && f->deaf))
+		return f->deaf == FIBRIL_DEAF && fibrils_die(tsk);
 	return (f && !f->ending &&
 		READ_ONCE(f->cancel) >= (fatal ? FIBRIL_KILL : FIBRIL_INTERRUPT)) ||
-	       READ_ONCE(ft->exiting) ||
-	       sigismember(&tsk->pending.signal, SIGKILL) || fibrils_to_end(tsk);
+	       fibrils_die(tsk);
 }
 EXPORT_SYMBOL(fibril_signal_pending);
+
+/* Of what was there to be seen by then, as of signals that are taken off. */
+void __fibril_set_deaf(bool deaf)
+{
+	struct task_struct *tsk = current;
+	struct fibril *f = tsk->fibrils->running;
+
+	f->deaf = !deaf ? FIBRIL_HEARS :
+		  fibrils_die(tsk) ? FIBRIL_DEAF_TO_DEATH : FIBRIL_DEAF;
+}
+EXPORT_SYMBOL(__fibril_set_deaf);
 
 bool fibrils_in_flight(void)
 {
 	return current->fibrils_in_flight;
+}
+
+bool __fibrils_can_run(void)
+{
+	return READ_ONCE(current->fibrils->run_first);
 }
 
 bool __fibril_home_match(struct task_struct *p, unsigned int state)
@@ -1154,7 +1192,18 @@ bool fibril_home_match_locked(struct task_struct *p, unsigned int state)
 	return p->fibrils && p->fibrils->home.state & state;
 }
 
-/* Where home is, for those who look at a task that does not run. */
+/* A place on home's stack for an unwinder to begin, and to find nothing. */
+static unsigned long fibril_no_sp(struct task_struct *p)
+{
+	return (unsigned long)task_pt_regs(p) - sizeof(struct inactive_task_frame);
+}
+
+/*
+ * Where home is, for those who look at a task that does not run.
+ *
+ * If it has run since they have seen that, where it has slept last may have been
+ * on a fibril's stack, which is freed.  They keep home's.
+ */
 unsigned long fibril_home_sp(struct task_struct *p)
 {
 	unsigned long sp = READ_ONCE(p->thread.sp);
@@ -1164,6 +1213,8 @@ unsigned long fibril_home_sp(struct task_struct *p)
 	ft = READ_ONCE(p->fibrils);
 	if (ft && READ_ONCE(p->fibril_stack))
 		sp = READ_ONCE(ft->home.sp);
+	if (sp - (unsigned long)task_stack_page(p) >= THREAD_SIZE)
+		sp = fibril_no_sp(p);
 	return sp;
 }
 
@@ -1175,7 +1226,8 @@ static bool fibril_in_slot(struct task_struct *p, u32 slot, struct fibril **f)
 {
 	struct fibril **chunk = NULL;
 
-	lockdep_assert_held(&p->pi_lock);
+	if (p != current)
+		lockdep_assert_held(&p->pi_lock);
 
 	if (p->fibrils && slot < FIBRIL_MAX)
 		chunk = p->fibrils->chunks[slot / FIBRIL_CHUNK];
@@ -1294,6 +1346,50 @@ unsigned long __fibrils_blocked(struct task_struct *p)
 	return longest;
 }
 
+#ifdef CONFIG_LIVEPATCH
+
+/*
+ * Where @f is, if it is on a stack that stack_trace_save_tsk_reliable() does not
+ * look at; 0 otherwise.  That looks at the stack that is in use if @p is current,
+ * and at home's if not.
+ */
+static unsigned long fibril_other_sp(struct task_struct *p, struct fibril *f)
+{
+	bool used = (unsigned long)f->stack == p->fibril_stack;
+
+	if (p == current)
+		return used ? 0 : f->sp;
+	if (f->id == FIBRIL_HOME)
+		return 0;
+	return used ? p->thread.sp : f->sp;
+}
+
+/* See fibril_trace_reliable(). @p is current, or does not run: under pi_lock. */
+int __fibril_trace_reliable(struct task_struct *p, u32 *slot,
+			    unsigned long *addrs, unsigned int max)
+{
+	struct fibril *f;
+	unsigned long sp;
+
+	while (fibril_in_slot(p, *slot, &f)) {
+		(*slot)++;
+		if (!f || (f->id != FIBRIL_HOME && !f->stack))
+			continue;
+		/* One that has a call, or is about to leave its stack for good */
+		if (f->id != FIBRIL_HOME && list_empty(&f->flight) &&
+		    (unsigned long)f->stack != p->fibril_stack)
+			continue;
+		sp = fibril_other_sp(p, f);
+		if (sp)
+			return arch_fibril_trace_reliable(p, sp,
+							  f->stack ?: p->stack,
+							  addrs, max);
+	}
+	return -ENOENT;
+}
+
+#endif
+
 /* See fibril_be_patient(). */
 bool __fibril_be_patient(void)
 {
@@ -1349,8 +1445,8 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 		timerqueue_del(&ft->deadlines, node);
 		f = container_of(node, struct fibril_top, deadline)->fibril;
 		f->timed_out = true;
-		if (f->queued)
-			set_tsk_thread_flag(tsk, TIF_FIBRIL);
+		if (f->queued && !test_and_set_tsk_thread_flag(tsk, TIF_FIBRIL))
+			kick_process(tsk);
 		WRITE_ONCE(f->cancel, FIBRIL_KILL);
 		if (f == ft->running)
 			set_tsk_thread_flag(tsk, TIF_FIBRIL_END);
@@ -1434,15 +1530,14 @@ static struct fibril *fibril_create(struct fibril_task *ft, gfp_t gfp)
 	int slot, err = -EAGAIN;
 
 	if (ft->nr >= READ_ONCE(sysctl_fibrils_per_task) ||
-	    ft->nr >= FIBRIL_MAX - 3)
+	    ft->nr >= FIBRILS_MOST)
 		return ERR_PTR(-EAGAIN);
 	if (atomic_long_inc_return(&ft->user->fibrils) >
 	    READ_ONCE(sysctl_fibrils_per_user))
 		goto uncount;
 
 	err = -ENOMEM;
-	/* 0 and 1 are FIBRIL_ANY and FIBRIL_HOME; the last is in FIBRIL_KICK. */
-	slot = ida_alloc_range(&ft->ids, FIBRIL_HOME + 1, FIBRIL_MAX - 2, gfp);
+	slot = ida_alloc_range(&ft->ids, FIBRIL_HOME + 1, FIBRILS_MOST + 1, gfp);
 	if (slot < 0)
 		goto uncount;
 	chunk = ft->chunks[slot / FIBRIL_CHUNK];
@@ -1688,7 +1783,10 @@ void __fibril_exit(void)
 	hrtimer_cancel(&ft->timer);
 
 	scoped_guard(raw_spinlock_irq, &tsk->pi_lock) {
-		current_thread_info()->fibril = FIBRIL_ANY;
+		/* It may be on a stack that is gone: see fibril_home_sp(). */
+		WRITE_ONCE(tsk->thread.sp, fibril_no_sp(tsk));
+		/* Who finds no fibrils takes that. */
+		smp_store_release(&current_thread_info()->fibril, FIBRIL_ANY);
 		tsk->fibrils = NULL;
 	}
 	clear_thread_flag(TIF_FIBRIL_END);

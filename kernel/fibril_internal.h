@@ -229,6 +229,15 @@ enum fibril_cancel {
 	FIBRIL_KILL,
 };
 
+/* What a fibril is not told of: see ignore_sigpending(). */
+enum fibril_deaf {
+	FIBRIL_HEARS,
+	/* that it is cancelled */
+	FIBRIL_DEAF,
+	/* nor that the task dies; home says so once it waits for fibrils */
+	FIBRIL_DEAF_TO_DEATH,
+};
+
 /**
  * struct fibril - one context of a task
  *
@@ -254,9 +263,10 @@ enum fibril_cancel {
  * @node: T. in a list of finished ones
  * @nr_files: T. how many files the call has borrowed; %FIBRIL_FILES
  *	if it may not borrow another one
- * @patient: T. its next sleep may be long, and nobody is to worry
- * @of_call: both, which each call finds cleared
  * @nr_held: T. how many of them have a reference, once @detached
+ * @patient: T. its next sleep may be long, and nobody is to worry
+ * @deaf: T. what it is not told of, an enum fibril_deaf
+ * @of_call: all of these, which each call finds cleared
  * @flight: P. in the list of those that are detached and not finished
  * @sp: T. stack pointer while parked, or to start with
  * @stack: T. lowest address of the stack
@@ -295,11 +305,12 @@ struct fibril {
 	union {
 		struct {
 			u8	nr_files;
+			u8	nr_held;
 			bool	patient;
+			u8	deaf;
 		};
-		u16		of_call;
+		u32		of_call;
 	};
-	u8			nr_held;
 	bool			queued;
 	bool			dead;
 	u8			uses;
@@ -333,6 +344,8 @@ struct fibril {
 #define FIBRIL_CHUNK	512
 #define FIBRIL_CHUNKS	256
 #define FIBRIL_MAX	(FIBRIL_CHUNK * FIBRIL_CHUNKS)
+/* FIBRIL_ANY and FIBRIL_HOME are 0 and 1, and the last is in FIBRIL_KICK. */
+#define FIBRILS_MOST	(FIBRIL_MAX - 3)
 
 /**
  * struct fibril_task - the contexts of one task

@@ -64,11 +64,15 @@ bool __fibril_home_match(struct task_struct *p, unsigned int state);
 void __fibril_exit(void);
 void __noreturn __fibril_die(void);
 bool fibrils_in_flight(void);
+bool __fibrils_can_run(void);
 bool __fibrils_may_freeze(struct task_struct *p);
 void fibril_init_task(struct task_struct *p);
 void __fibril_show(struct task_struct *p);
 unsigned long __fibrils_blocked(struct task_struct *p);
+int __fibril_trace_reliable(struct task_struct *p, u32 *slot,
+			    unsigned long *addrs, unsigned int max);
 bool __fibril_be_patient(void);
+void __fibril_set_deaf(bool deaf);
 void __fibril_set_rcuwait(const struct rcuwait *w);
 fibril_ref_t __fibril_rcuwaiter(struct task_struct *p, const struct rcuwait *w);
 
@@ -133,6 +137,18 @@ static inline void fibril_tick(struct task_struct *curr)
 }
 
 /*
+ * Have signal_pending() and fatal_signal_pending() say no, if @deaf, whether or
+ * not the call shall end; false: not in a fibril.
+ */
+static inline bool fibril_set_deaf(bool deaf)
+{
+	if (!in_fibril())
+		return false;
+	__fibril_set_deaf(deaf);
+	return true;
+}
+
+/*
  * Is there nothing pending that any context of @p could see?  What a fibril has
  * to see sets one of these flags first, as a signal does.
  */
@@ -158,12 +174,39 @@ static inline bool fibril_task_work_add(struct callback_head *work)
 }
 
 /*
+ * Can one of them run? For home, where it sleeps in the place of all: it is
+ * woken when one can.
+ */
+static inline bool fibrils_can_run(void)
+{
+	return task_has_fibrils(current) && __fibrils_can_run();
+}
+
+/* Are there calls of current on other stacks than the one it was entered on? */
+static inline bool fibrils_have_stacks(void)
+{
+	return task_has_fibrils(current) && fibrils_in_flight();
+}
+
+/*
  * Some objects of current are replaced by current only, and used by it
  * without a reference.  Not while calls that use them sleep.
  */
 static inline int fibril_may_replace(void)
 {
-	return task_has_fibrils(current) && fibrils_in_flight() ? -EBUSY : 0;
+	return fibrils_have_stacks() ? -EBUSY : 0;
+}
+
+/*
+ * What stack_trace_save_tsk_reliable() is for a task, for the context in *@slot
+ * or the next one above it that it leaves out; *@slot is set to the one after.
+ * -ENOENT: there is none any more.
+ */
+static inline int fibril_trace_reliable(struct task_struct *p, u32 *slot,
+					unsigned long *addrs, unsigned int max)
+{
+	return task_has_fibrils(p) ?
+	       __fibril_trace_reliable(p, slot, addrs, max) : -ENOENT;
 }
 
 /*
@@ -219,12 +262,21 @@ static inline bool fibril_home_match(struct task_struct *p, unsigned int state)
 	return false;
 }
 
+static inline bool fibril_set_deaf(bool deaf) { return false; }
 static inline bool fibril_no_signal(struct task_struct *p) { return false; }
 static inline bool fibril_signal_pending(bool fatal) { return false; }
 static inline bool fibrils_in_flight(void) { return false; }
 static inline bool fibrils_may_freeze(struct task_struct *p) { return true; }
 static inline void fibril_set_rcuwait(const struct rcuwait *w) { }
+static inline bool fibrils_can_run(void) { return false; }
+static inline bool fibrils_have_stacks(void) { return false; }
 static inline int fibril_may_replace(void) { return 0; }
+static inline int fibril_trace_reliable(struct task_struct *p, u32 *slot,
+					unsigned long *addrs, unsigned int max)
+{
+	return -ENOENT;
+}
+
 static inline int fibril_cond_yield(void) { return 0; }
 static inline bool fibril_plug_borrowed(const struct blk_plug *plug)
 {
@@ -260,5 +312,12 @@ unsigned long fibril_home_sp(struct task_struct *p);
 #else
 #define fibril_stack_page(tsk)	((void *)NULL)
 #endif
+
+/*
+ * For locks and the like that know their owner: the task or, in a fibril, an
+ * address that is not a task's.  To be compared, and for nothing else.
+ */
+#define current_context()						\
+	((struct task_struct *)(fibril_stack_page(current) ?: (void *)current))
 
 #endif /* _LINUX_FIBRIL_H */

@@ -22,9 +22,22 @@
 /* The context that runs now; FIBRIL_ANY in a task that has no fibrils. */
 #define fibril_self_id()	(current_thread_info()->fibril)
 #define FIBRIL_REF(i)		((fibril_ref_t){ .id = (i) })
+/* For headers that linux/fibril.h needs; others: !in_fibril() */
+#define fibril_is_home()	(fibril_self_id() <= FIBRIL_HOME)
 #else
 #define FIBRIL_REF(i)		((fibril_ref_t){ })
+#define fibril_is_home()	true
 #endif
+
+/* Do the two say the same, each next to the same task? */
+static __always_inline bool fibril_is(fibril_ref_t a, fibril_ref_t b)
+{
+#ifdef CONFIG_FIBRILS
+	return a.id == b.id;
+#else
+	return true;
+#endif
+}
 
 /* What a sleeper records next to current, or next to any @tsk. */
 #define fibril_self()		FIBRIL_REF(fibril_self_id())

@@ -53,6 +53,9 @@ void arch_fibril_return(unsigned long *prev, unsigned long *next);
 unsigned int arch_fibril_trace(struct task_struct *p, unsigned long sp,
 			       void *stack, unsigned long *addrs,
 			       unsigned int max);
+int arch_fibril_trace_reliable(struct task_struct *p, unsigned long sp,
+			       void *stack, unsigned long *addrs,
+			       unsigned int max);
 
 static __always_inline void arch_fibril_save(struct arch_fibril_state *state)
 {
