@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 #include <linux/audit.h>
 #include <linux/netlink.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include "asys_test.h"
@@ -652,48 +653,247 @@ TEST_F(errors, audited)
  * and EFAULT, if it can in copies: the call is not made, or is made and
  * finishes; there is nothing in between.
  */
-enum { NOT_HIT = 10, HIT, REFUSED };
+enum { NOT_HIT = 10, HIT, REFUSED, FAULTED };
 
-TEST_F(errors, no_memory)
+struct memory {
+	struct asys_ring *ring;
+	int p[2], efd;
+	char buf[4];
+};
+
+FIXTURE(no_memory)
 {
-	const char *dir = "/sys/kernel/debug/failslab/";
-	int fd, n, st, refused = 0;
-	char path[128];
+	struct memory m;
+};
 
+FIXTURE_VARIANT(no_memory)
+{
+	/* to be done before, what is tried, and whether all is well after it */
+	bool (*before)(struct memory *m);
+	long (*try)(struct memory *m);
+	bool (*after)(struct memory *m);
+	/* what it returns if nothing fails */
+	long taken;
+	/* at least so many allocations without which it cannot be done */
+	int needed;
+};
+
+static long memory_control(unsigned int op, void *arg, size_t size)
+{
+	return syscall(__NR_asys_control, op, arg, size);
+}
+
+static long memory_enter(struct asys_request *r, unsigned int nr, unsigned int min)
+{
+	return syscall(__NR_asys_enter, r, nr, min, 0, NULL, 0);
+}
+
+static long memory_set_ring(struct memory *m)
+{
+	struct asys_ring_setup setup = {
+		.ring = (uintptr_t)m->ring,
+		.entries = 4,
+	};
+
+	return memory_control(ASYS_CTL_RING, &setup, sizeof(setup));
+}
+
+static bool memory_has_ring(struct memory *m)
+{
+	return !memory_set_ring(m);
+}
+
+/* The calls of the ring, or nothing: then they would be there before these. */
+static bool memory_tail(struct memory *m, unsigned int tail)
+{
+	struct asys_info info;
+
+	return !memory_control(ASYS_CTL_INFO, &info, sizeof(info)) &&
+	       !info.in_flight && m->ring->tail == tail && !m->ring->flags;
+}
+
+/* What describes the task, the call, and its stack */
+static long memory_submit(struct memory *m)
+{
+	uint64_t args[] = { m->p[0], (uintptr_t)m->buf, 4 };
+	struct asys_input in = {
+		.syscall_nr = __NR_read,
+		.nr_args = 3,
+		.args = (uintptr_t)args,
+	};
+
+	return asys_submit(&in, 1);
+}
+
+static bool memory_submitted(struct memory *m)
+{
+	struct asys_completion c;
+
+	return write(m->p[1], "abcd", 4) == 4 &&
+	       !asys_await(&c) && c.return_code == 4 &&
+	       asys_await(&c) == -1 && errno == ENODATA;
+}
+
+FIXTURE_VARIANT_ADD(no_memory, submit)
+{
+	.try = memory_submit,
+	.after = memory_submitted,
+	.taken = 1,
+	.needed = 3,
+};
+
+/* The call, and its stack */
+static long memory_read(struct memory *m)
+{
+	struct asys_request r = {
+		.nr = __NR_read,
+		.args = { m->p[0], (uintptr_t)m->buf, 4 },
+	};
+
+	return memory_enter(&r, 1, 0);
+}
+
+static bool memory_was_read(struct memory *m)
+{
+	return write(m->p[1], "abcd", 4) == 4 && !memory_enter(NULL, 0, 1) &&
+	       m->ring->completions[0].return_code == 4 && memory_tail(m, 1);
+}
+
+FIXTURE_VARIANT_ADD(no_memory, enter)
+{
+	.before = memory_has_ring,
+	.try = memory_read,
+	.after = memory_was_read,
+	.taken = 1,
+	.needed = 2,
+};
+
+/* A chain's requests, for a task that has all but that */
+static bool memory_has_fibril(struct memory *m)
+{
+	struct asys_request r = { .nr = ASYS_NOP };
+
+	return !memory_set_ring(m) && memory_enter(&r, 1, 1) == 1;
+}
+
+static long memory_chain(struct memory *m)
+{
+	struct asys_request r[2] = {
+		{ .nr = ASYS_NOP, .flags = ASYS_R_LINK },
+		{ .nr = __NR_read,
+		  .args = { m->p[0], (uintptr_t)m->buf, 4 } },
+	};
+
+	return memory_enter(r, 2, 0);
+}
+
+static bool memory_chain_ran(struct memory *m)
+{
+	return write(m->p[1], "abcd", 4) == 4 && !memory_enter(NULL, 0, 3) &&
+	       m->ring->completions[1].return_code == 0 &&
+	       m->ring->completions[2].return_code == 4 && memory_tail(m, 3);
+}
+
+FIXTURE_VARIANT_ADD(no_memory, enter_chain)
+{
+	.before = memory_has_fibril,
+	.try = memory_chain,
+	.after = memory_chain_ran,
+	.taken = 2,
+	.needed = 1,
+};
+
+/* What describes the task */
+static bool memory_ring_works(struct memory *m)
+{
+	struct asys_request r = { .nr = ASYS_NOP };
+
+	return memory_enter(&r, 1, 1) == 1 && memory_tail(m, 1);
+}
+
+FIXTURE_VARIANT_ADD(no_memory, set_ring)
+{
+	.try = memory_set_ring,
+	.after = memory_ring_works,
+	.needed = 1,
+};
+
+static long memory_set_eventfd(struct memory *m)
+{
+	return memory_control(ASYS_CTL_EVENTFD, &m->efd, sizeof(m->efd));
+}
+
+static bool memory_eventfd_works(struct memory *m)
+{
+	uint64_t count;
+
+	return !memory_set_ring(m) && memory_read(m) == 1 &&
+	       memory_was_read(m) &&
+	       read(m->efd, &count, 8) == 8 && count == 1;
+}
+
+FIXTURE_VARIANT_ADD(no_memory, set_eventfd)
+{
+	.try = memory_set_eventfd,
+	.after = memory_eventfd_works,
+	.needed = 1,
+};
+
+FIXTURE_SETUP(no_memory)
+{
+	int fd;
+
+	NEED_ASYS();
 	fd = open("/proc/thread-self/fail-nth", O_RDWR);
 	if (fd < 0)
 		SKIP(return, "no fault injection");
 	close(fd);
-	snprintf(path, sizeof(path), "%signore-gfp-wait", dir);
-	if (write_file(path, "N"))
+	if (write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N"))
 		SKIP(return, "no fault injection into slabs");
-	snprintf(path, sizeof(path), "%sverbose", dir);
-	write_file(path, "0");
+	write_file("/sys/kernel/debug/failslab/verbose", "0");
 	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
 	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
 	write_file("/sys/kernel/debug/fail_page_alloc/verbose", "0");
 	write_file("/sys/kernel/debug/fail_usercopy/verbose", "0");
+	self->m.ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->m.ring);
+}
+
+FIXTURE_TEARDOWN(no_memory)
+{
+}
+
+TEST_F(no_memory, each_fails)
+{
+	int n, st, refused = 0;
 
 	/* The call makes fewer than n allocations: all have failed once. */
 	for (n = 1, st = 0; st != NOT_HIT; n++) {
-		char buf[4], nth[16] = {};
+		char nth[16] = {};
 		pid_t pid;
-		int p[2];
 
 		/* A task that has never had a fibril, each time */
-		ASSERT_EQ(0, pipe(p));
+		ASSERT_EQ(0, pipe(self->m.p));
+		self->m.efd = eventfd(0, EFD_NONBLOCK);
+		ASSERT_LE(0, self->m.efd);
+		memset(self->m.ring, 0, PAGE);
 		pid = fork();
 		ASSERT_LE(0, pid);
 		if (!pid) {
-			struct asys_completion c;
-			int64_t ret = 0;
-			int s, how;
+			unsigned int tail;
+			int fd, how;
+			long ret;
 
+			MUST(!variant->before || variant->before(&self->m));
+			tail = self->m.ring->tail;
 			fd = open("/proc/thread-self/fail-nth", O_RDWR);
 			MUST(fd >= 0);
 			snprintf(nth, sizeof(nth), "%d", n);
 			MUST(write(fd, nth, strlen(nth)) > 0);
-			s = try_start(1, &ret, __NR_read, p[0], buf, 4);
+			ret = variant->try(&self->m);
+			if (ret < 0)
+				ret = -errno;
 			memset(nth, 0, sizeof(nth));
 			/* The copy to user mode may be the n-th, in turn. */
 			how = pread(fd, nth, sizeof(nth) - 1, 0) > 0 &&
@@ -701,20 +901,20 @@ TEST_F(errors, no_memory)
 			/* ... or that from it: then this is the second try. */
 			MUST(write(fd, "0", 1) == 1 ||
 			     write(fd, "0", 1) == 1);
-			if (s == -ENOMEM || s == -EFAULT) {
+			if (ret == -ENOMEM || ret == -EFAULT) {
 				MUST(how == HIT);
-				how = REFUSED;
-				MUST(asys_await(&c) == -1 && errno == ENODATA);
-				/* And the next one is all right. */
-				s = try_start(1, &ret, __NR_read, p[0], buf, 4);
+				how = ret == -ENOMEM ? REFUSED : FAULTED;
+				/* Nothing is left of it, and once more is all right. */
+				MUST(memory_tail(&self->m, tail));
+				ret = variant->try(&self->m);
 			}
-			MUST(s == 0);
-			MUST(write(p[1], "abcd", 4) == 4);
-			MUST(!asys_await(&c) && c.return_code == 4);
+			MUST(ret == variant->taken);
+			MUST(variant->after(&self->m));
 			_exit(how);
 		}
-		close(p[0]);
-		close(p[1]);
+		close(self->m.p[0]);
+		close(self->m.p[1]);
+		close(self->m.efd);
 		ASSERT_EQ(pid, waitpid(pid, &st, 0));
 		ASSERT_TRUE(WIFEXITED(st) && WEXITSTATUS(st) < 99) {
 			TH_LOG("allocation %d: status %x", n, st);
@@ -722,8 +922,7 @@ TEST_F(errors, no_memory)
 		st = WEXITSTATUS(st);
 		refused += st == REFUSED;
 	}
-	/* What describes the task, the call, and its stack */
-	EXPECT_LE(3, refused);
+	EXPECT_LE(variant->needed, refused);
 }
 
 TEST_HARNESS_MAIN

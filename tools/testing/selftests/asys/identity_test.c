@@ -220,6 +220,81 @@ TEST_F(identity, vectors)
 	asm volatile("ldmxcsr %0; fldcw %1" : : "m" (mxcsr), "m" (fcw));
 }
 
+static uint32_t pkru(void)
+{
+	uint32_t eax, edx;
+
+	asm volatile("rdpkru" : "=a" (eax), "=d" (edx) : "c" (0));
+	return eax;
+}
+
+struct pkru_writer {
+	int fd;
+	pid_t home;
+};
+
+static void *pkru_write(void *arg)
+{
+	struct pkru_writer *w = arg;
+
+	wait_state(getpid(), w->home, 'S');
+	MUST(write(w->fd, "z", 1) == 1);
+	return NULL;
+}
+
+/* Protection keys: a call has the rights that home had when it submitted it. */
+TEST_F(identity, protection_keys)
+{
+	static const unsigned int deny[] = { PKEY_DISABLE_ACCESS, PKEY_DISABLE_WRITE };
+	struct pkru_writer w = { .fd = self->p[1], .home = asys_gettid() };
+	pthread_t thread;
+	uint32_t own;
+	char *page;
+	int key, i;
+
+	key = pkey_alloc(0, 0);
+	if (key < 0)
+		SKIP(return, "no protection keys");
+	page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	ASSERT_NE(MAP_FAILED, page);
+	ASSERT_EQ(0, pkey_mprotect(page, PAGE, PROT_READ | PROT_WRITE, key));
+	for (i = 0; i < 2; i++) {
+		/* Home may not write there any more, and the call may. */
+		START(1, __NR_read, self->p[0], page, 1);
+		ASSERT_EQ(0, pkey_set(key, deny[i]));
+		own = pkru();
+		ASSERT_EQ(1, write(self->p[1], "ab" + i, 1));
+		EXPECT_EQ(own, pkru());
+		REAP(1, 1);
+		EXPECT_EQ(own, pkru());
+		EXPECT_EQ(-EFAULT, acall(__NR_getcwd, page, PAGE));
+		EXPECT_EQ(own, pkru());
+
+		/* The other way round */
+		START(2, __NR_read, self->p[0], page, 1);
+		ASSERT_EQ(0, pkey_set(key, 0));
+		own = pkru();
+		ASSERT_EQ('a' + i, page[0]);
+		ASSERT_EQ(1, write(self->p[1], "y", 1));
+		EXPECT_EQ(own, pkru());
+		REAP(2, -EFAULT);
+		ASSERT_EQ(1, read(self->p[0], page, 1));
+
+		/* While home sleeps */
+		START(3, __NR_read, self->p[0], page, 1);
+		ASSERT_EQ(0, pkey_set(key, deny[i]));
+		own = pkru();
+		ASSERT_EQ(0, pthread_create(&thread, NULL, pkru_write, &w));
+		REAP(3, 1);
+		EXPECT_EQ(own, pkru());
+		ASSERT_EQ(0, pthread_join(thread, NULL));
+		ASSERT_EQ(0, pkey_set(key, 0));
+		EXPECT_EQ('z', page[0]);
+	}
+	NOTHING_LEFT();
+}
+
 /* What the calls used is the task's: time, faults, bytes. */
 TEST_F(identity, accounting)
 {

@@ -499,4 +499,44 @@ TEST_F(int80, seccomp)
 	TAKE(2, -501);
 }
 
+/*
+ * Home is in a call of x32 while what it has submitted before goes on: that is
+ * a 64-bit call, which does not ignore the upper half of a tv_nsec.
+ */
+TEST_F(int80, x32)
+{
+	struct timespec bad = { .tv_nsec = 1L << 32 };
+	struct timespec ok = { .tv_nsec = 1000000 };
+	struct asys_request r[] = {
+		{
+			.nr = __NR_read, .flags = ASYS_R_LINK, .cookie = 1,
+			.args = { self->p[0], (uintptr_t)self->low->buf, 1 },
+		}, {
+			.nr = __NR_nanosleep, .cookie = 2,
+			.args = { (uintptr_t)&bad, 0 },
+		},
+	};
+	struct asys_completion *done = self->ring->completions;
+
+	if (syscall(__X32_SYSCALL_BIT | __NR_getpid) != getpid())
+		SKIP(return, "no calls of x32");
+	/* In x32, it is ignored. */
+	ASSERT_EQ(0, syscall(__X32_SYSCALL_BIT | __NR_nanosleep, &bad, NULL));
+	ASSERT_EQ(-1, syscall(__NR_nanosleep, &bad, NULL));
+	ASSERT_EQ(EINVAL, errno);
+
+	ASSERT_EQ(2, syscall(__NR_asys_enter, r, 2, 0, 0, NULL, 0));
+	ASSERT_EQ(0U, self->ring->tail);
+	/* When this one has written, or in the next, the chain goes on. */
+	ASSERT_EQ(1, syscall(__X32_SYSCALL_BIT | __NR_write, self->p[1], "x", 1));
+	ASSERT_EQ(0, syscall(__X32_SYSCALL_BIT | __NR_nanosleep, &ok, NULL));
+	ASSERT_EQ(2U, self->ring->tail);
+	EXPECT_EQ(1, done[0].return_code);
+	EXPECT_EQ(-EINVAL, done[1].return_code);
+
+	/* x32 has none of the calls that submit. */
+	EXPECT_EQ(-1, syscall(__X32_SYSCALL_BIT | __NR_asys_enter, r, 2, 0, 0, NULL, 0));
+	EXPECT_EQ(ENOSYS, errno);
+}
+
 TEST_HARNESS_MAIN

@@ -503,6 +503,55 @@ TEST_F(lib, asleep)
 	EMPTY();
 }
 
+/* As many as there are, each once: what is submitted meanwhile is for the next. */
+TEST_F(lib, for_each)
+{
+	struct asys *a = &self->a;
+	struct asys_completion c;
+	uint64_t seen = 0;
+	int i, nr = 0;
+
+	READ(10);
+	ASSERT_EQ(0, asys_submit_requests(a));
+	asys_for_each(a, c)
+		nr++;
+	EXPECT_EQ(0, nr);
+	for (i = 0; i < 10; i++)
+		QUEUE(i, i % 5 ? ASYS_NOP : __NR_fork);
+	ASSERT_EQ(0, asys_submit_requests(a));
+	asys_for_each(a, c) {
+		nr++;
+		ASSERT_GE(10, nr);
+		seen += 1ULL << 4 * c.cookie;
+		if (c.cookie < 10)
+			EXPECT_EQ(c.cookie % 5 ? 0 : -EOPNOTSUPP, c.return_code);
+		QUEUE(11, ASYS_NOP);
+		ASSERT_EQ(0, asys_submit_requests(a));
+	}
+	EXPECT_EQ(10, nr);
+	asys_for_each(a, c)
+		seen += 1ULL << 4 * c.cookie;
+	EXPECT_EQ(0xa01111111111ULL, seen);
+
+	/* Where it is left, the rest remains. */
+	for (i = 0; i < 5; i++)
+		QUEUE(i, ASYS_NOP);
+	ASSERT_EQ(0, asys_submit_requests(a));
+	asys_for_each(a, c) {
+		if (c.cookie < 2)
+			continue;
+		break;
+	}
+	EXPECT_EQ(2, c.cookie);
+	TAKE(3, 0);
+	TAKE(4, 0);
+	FEED(1);
+	ASSERT_EQ(0, asys_submit_and_wait(a, 1));
+	asys_for_each(a, c)
+		EXPECT_EQ(10, c.cookie);
+	EMPTY();
+}
+
 static void *write_soon(void *fd)
 {
 	usleep(50000);
@@ -1456,6 +1505,28 @@ TEST_F(lib, cancel)
 	EXPECT_EQ(0, asys_run(a));
 	EXPECT_EQ(1, s.calls);
 	EXPECT_EQ(-ECANCELED, s.result);
+	EMPTY();
+}
+
+/* Awake, and about to go on: it is too late. */
+TEST_F(lib, cancel_awake)
+{
+	struct asys *a = &self->a;
+	int tries = 0;
+	long ret;
+
+	asys_exit(a);
+	ASSERT_EQ(0, asys_init(a, ENTRIES, ASYS_SETUP_DEFER));
+	/* Unless a tick comes in between */
+	do {
+		READ(1);
+		ASSERT_EQ(0, asys_submit_requests(a));
+		FEED(1);
+		ret = asys_cancel(a, 1);
+		ASSERT_EQ(0, asys_submit_and_wait(a, 1));
+		TAKE(1, 1);
+	} while (ret == -ENOENT && ++tries < 100);
+	EXPECT_EQ(-EALREADY, ret);
 	EMPTY();
 }
 

@@ -3,7 +3,8 @@
  * Tasks that end, or start anew, with calls asleep: 1, 100 and 1000 of them.
  *
  * Whether all is given back shows in the limit per user: it is set so low
- * that what one task leaves behind is missing to the next one.
+ * that what one task leaves behind is missing to the next one. Whether the memory
+ * is, shows in what the system has of it.
  */
 #include <netinet/in.h>
 #include <poll.h>
@@ -95,9 +96,38 @@ pipe:
 	return i;
 }
 
+/* A line of /proc/meminfo, in kB */
+static long meminfo(const char *name)
+{
+	char line[128];
+	long kb = -1;
+	FILE *f;
+
+	f = fopen("/proc/meminfo", "re");
+	MUST(f);
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, strlen(name)) && line[strlen(name)] == ':')
+			kb = atol(line + strlen(name) + 1);
+	}
+	fclose(f);
+	MUST(kb >= 0);
+	return kb;
+}
+
+/*
+ * Stacks, by their own count, and by the pages that vmalloc() has given away.
+ * Each CPU keeps some of the former to itself, and others start and end threads:
+ * this much may be amiss. A thousand stacks are four times as much.
+ */
+static const char * const stacks[] = { "KernelStack", "VmallocUsed" };
+
+#define STACK_KB	16
+#define AMISS_KB	4000
+
 FIXTURE(life)
 {
 	long per_user;
+	long kb[2];
 };
 
 FIXTURE_VARIANT(life)
@@ -122,15 +152,29 @@ FIXTURE_VARIANT_ADD(life, of_1000)
 
 FIXTURE_SETUP(life)
 {
+	int i;
+
 	NEED_ASYS();
 	NEED_ROOT();
 	self->per_user = read_long(SYSCTL_PER_USER);
 	ASSERT_EQ(0, write_long(SYSCTL_PER_USER, variant->n));
+	for (i = 0; i < 2; i++)
+		self->kb[i] = meminfo(stacks[i]);
 }
 
 FIXTURE_TEARDOWN(life)
 {
+	int i;
+
 	EXPECT_EQ(0, write_long(SYSCTL_PER_USER, self->per_user));
+	/* Those who had them have been waited for. */
+	for (i = 0; i < 2; i++) {
+		long kb = meminfo(stacks[i]) - self->kb[i];
+
+		EXPECT_GT(AMISS_KB, kb) {
+			TH_LOG("%s: %ld kB more than before", stacks[i], kb);
+		}
+	}
 }
 
 /*
@@ -196,22 +240,32 @@ TEST_F(life, sigkill)
 }
 
 /* Killed by somebody else while it waits for a completion */
+static int ready[2];
+
 static void do_await(int n)
 {
 	struct asys_completion c;
 
+	MUST(write(ready[1], "x", 1) == 1);
 	asys_await(&c);
 }
 
 TEST_F(life, sigkill_waiting)
 {
-	int i;
+	char byte;
+	int i, k;
 
+	ASSERT_EQ(0, pipe(ready));
 	for (i = 0; i < 2; i++) {
 		pid_t pid = run(variant->n, do_await);
 
 		ASSERT_LT(0, pid);
+		ASSERT_EQ(1, read(ready[0], &byte, 1));
 		wait_state(pid, pid, 'S');
+		/* What is to be given back is there now. */
+		for (k = 0; k < 2; k++)
+			EXPECT_LT(variant->n * STACK_KB - AMISS_KB,
+				  meminfo(stacks[k]) - self->kb[k]);
 		ASSERT_EQ(0, kill(pid, SIGKILL));
 		KILLED(pid, SIGKILL);
 	}

@@ -249,4 +249,106 @@ TEST_F(limits, memcg)
 		ASSERT_EQ(EBUSY, errno);
 }
 
+/*
+ * A cgroup that is full: a process that may be killed is killed, with all its
+ * calls, and one that may not is refused more of them, and loses none.
+ */
+#define FULL_DIR	"/sys/fs/cgroup/asys-limits-full"
+#define FULL		(8 * 1024 * 1024)
+#define FULL_CALLS	4000
+
+FIXTURE(memcg_full)
+{
+	int p[2];
+};
+
+FIXTURE_VARIANT(memcg_full)
+{
+	const char *score;
+};
+
+FIXTURE_VARIANT_ADD(memcg_full, killed)
+{
+	.score = "1000",
+};
+
+FIXTURE_VARIANT_ADD(memcg_full, refused)
+{
+	.score = "-1000",
+};
+
+/* Write to a file of the cgroup. */
+static int set_cgroup(const char *file, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), FULL_DIR "/%s", file);
+	return write_file(path, value);
+}
+
+FIXTURE_SETUP(memcg_full)
+{
+	NEED_ASYS();
+	NEED_ROOT();
+	if (mkdir(FULL_DIR, 0755) && errno != EEXIST)
+		SKIP(return, "no cgroup v2");
+	if (write_long(FULL_DIR "/memory.max", FULL))
+		SKIP(rmdir(FULL_DIR); return, "no memory controller");
+	set_cgroup("memory.swap.max", "0");
+	ASSERT_EQ(0, pipe(self->p));
+	/* The kernel tells of who needs too much, and how it came to that. */
+	ASSERT_EQ(0, write_file("/dev/kmsg", "asys-expect: Call Trace\n"));
+}
+
+FIXTURE_TEARDOWN(memcg_full)
+{
+}
+
+TEST_F(memcg_full, sleepers)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		static struct asys_completion c;
+		static char x[FULL_CALLS];
+		long taken = 0, more, i;
+		int64_t ret;
+
+		MUST(!write_file("/proc/self/oom_score_adj", variant->score));
+		MUST(!set_cgroup("cgroup.procs", "0"));
+		/* What is used below is there already. */
+		memset(x, 'x', sizeof(x));
+		memset(&c, 0, sizeof(c));
+		MUST(fcntl(self->p[1], F_SETPIPE_SZ, FULL_CALLS) >= FULL_CALLS);
+		do {
+			more = sleepers(self->p[0], 20);
+			if (more > 0)
+				taken += more;
+		} while (more > 0 && taken < FULL_CALLS - 20);
+		MUST(more == -1 && (errno == ENOMEM || errno == EAGAIN));
+		MUST(taken > 100);
+		/* Again, the same; and all that were taken are there. */
+		MUST(sleepers(self->p[0], 1) == -1);
+		MUST(errno == ENOMEM || errno == EAGAIN);
+		MUST(!set_cgroup("memory.max", "max"));
+		MUST(try_start(1, &ret, __NR_getppid) == 1);
+		MUST(write(self->p[1], x, taken) == taken);
+		for (i = 0; i < taken; i++)
+			MUST(!asys_await(&c) && c.return_code == 1);
+		MUST(asys_await(&c) == -1 && errno == ENODATA);
+		_exit(7);
+	}
+	if (variant->score[0] == '-') {
+		EXITS(pid, 7);
+	} else {
+		KILLED(pid, SIGKILL);
+	}
+	/* The stacks are given back. */
+	while (read_long(FULL_DIR "/memory.current") > FULL / 2)
+		sched_yield();
+	while (rmdir(FULL_DIR))
+		ASSERT_EQ(EBUSY, errno);
+}
+
 TEST_HARNESS_MAIN

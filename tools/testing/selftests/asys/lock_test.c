@@ -230,11 +230,9 @@ TEST_F(lock, sibling_then_home)
 }
 
 /*
- * Hand-off: the first waiter asks for the mutex when it was woken in vain,
- * and must not take for its own what another context of its task has. Others
- * hammer on the mutex, from this task and from a thread, so that there are
- * wake-ups in vain. A write of a page to a pipe is atomic: one that finds
- * another one's bytes in its page had company inside the mutex.
+ * A write of a page to a pipe is atomic: one that finds another one's bytes in
+ * its page had company inside the mutex. Here others hammer on the mutex, from
+ * this task and from a thread.
  */
 struct hammer {
 	pthread_t thread;
@@ -275,7 +273,7 @@ static void *hammer_reads(void *arg)
 	return NULL;
 }
 
-TEST_F(lock, mutex_handoff)
+TEST_F(lock, mutex_hammered)
 {
 	struct hammer w = {}, r = {};
 	char pages[8][PAGE];
@@ -315,6 +313,235 @@ TEST_F(lock, mutex_handoff)
 	pthread_join(r.thread, NULL);
 	EXPECT_EQ(0, r.bad);
 	EXPECT_LE(900, r.pages);
+}
+
+/*
+ * Hand-off: the first waiter asks for the mutex when it was woken in vain, and
+ * must not take for its own what another context of its task has.
+ */
+
+static unsigned int in_flight(void)
+{
+	struct asys_info info = {};
+
+	MUST(!syscall(__NR_asys_control, ASYS_CTL_INFO, &info, sizeof(info)));
+	return info.in_flight;
+}
+
+/* A wake-up that names the task only, for another fault, wakes the waiter too. */
+TEST_F(lock, mutex_woken_in_vain)
+{
+	char *mem = self->cold.mem;
+	int q[2];
+
+	ASSERT_EQ(0, pipe(q));
+	memset(self->buf, 'W', PAGE);
+	START(1, __NR_write, self->p[1], mem, PAGE);
+	ASSERT_EQ(mem, cold_wait(&self->cold));
+	START(2, __NR_write, self->p[1], self->buf, PAGE);
+	START(3, __NR_write, q[1], mem + PAGE, PAGE);
+	ASSERT_EQ(mem + PAGE, cold_wait(&self->cold));
+	ASSERT_EQ(0, cold_fill(&self->cold, mem + PAGE, self->page));
+	REAP(3, PAGE);
+	ASSERT_EQ(2, in_flight());
+	ASSERT_EQ(0, cold_fill(&self->cold, mem, self->page));
+	REAP(1, PAGE);
+	REAP(2, PAGE);
+	ASSERT_EQ(2 * PAGE, read(self->p[0], self->buf, sizeof(self->buf)));
+	EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
+	memset(self->page, 'W', PAGE);
+	EXPECT_EQ(0, memcmp(self->buf + PAGE, self->page, PAGE));
+	NOTHING_LEFT();
+}
+
+/*
+ * The same without such a wake-up: the one that ends the wait comes too late.
+ * All of this is on one CPU, and the threads have real-time priority: the task
+ * runs when they sleep.
+ *
+ *   waiter          sibling         owner, a thread    waker, a thread
+ *   --------------- --------------- ------------------ -------------------
+ *                                   has it, sleeps
+ *   waits for it    sleeps
+ *                   can run  <------------------------ fills a page,
+ *                                   goes on  <-------- and another one
+ *   can run  <--------------------- gives it back
+ *                   takes it, sleeps
+ *   goes on waiting
+ */
+FIXTURE(handoff)
+{
+	struct cold cold;
+	char page[PAGE];
+	char mine[PAGE];
+	char buf[PAGE];
+	int p[2];
+	int cpu;
+};
+
+FIXTURE_VARIANT(handoff)
+{
+	/* and not a fibril */
+	bool home_waits;
+};
+
+FIXTURE_VARIANT_ADD(handoff, fibril_waits)
+{
+	.home_waits = false,
+};
+
+FIXTURE_VARIANT_ADD(handoff, home_waits)
+{
+	.home_waits = true,
+};
+
+static int real_time(int policy)
+{
+	struct sched_param param = { .sched_priority = policy == SCHED_FIFO };
+
+	return syscall(__NR_sched_setscheduler, 0, policy, &param);
+}
+
+FIXTURE_SETUP(handoff)
+{
+	int cpu[2];
+
+	NEED_ASYS();
+	if (real_time(SCHED_FIFO))
+		SKIP(return, "no real-time priority: %s", strerror(errno));
+	ASSERT_EQ(0, real_time(SCHED_OTHER));
+	NEED_COLD(&self->cold, 3);
+	memset(self->page, 'C', PAGE);
+	memset(self->mine, 'W', PAGE);
+	ASSERT_EQ(0, pipe(self->p));
+	two_cpus(cpu);
+	self->cpu = cpu[0];
+	ASSERT_EQ(0, pin_to(self->cpu));
+}
+
+FIXTURE_TEARDOWN(handoff)
+{
+	cold_exit(&self->cold);
+}
+
+/* Cold pages: what the owner writes; where what the sibling writes is; and that. */
+enum { OWNERS, VECTOR, SIBLINGS };
+
+struct actor {
+	pthread_t thread;
+	struct cold *cold;
+	int cpu;
+	int fd;
+	const char *page;
+	/* If it is home that waits */
+	pid_t home;
+	int returned;
+	int filled;
+	long ret;
+};
+
+static void *owner_main(void *arg)
+{
+	struct actor *a = arg;
+
+	if (pin_to(a->cpu) || real_time(SCHED_FIFO))
+		return NULL;
+	a->ret = write(a->fd, a->cold->mem + OWNERS * PAGE, PAGE);
+	return NULL;
+}
+
+static void *waker_main(void *arg)
+{
+	struct actor *a = arg;
+	char *mem = a->cold->mem, vec[PAGE] = {};
+
+	*(struct iovec *)vec = (struct iovec){ mem + SIBLINGS * PAGE, PAGE };
+	if (pin_to(a->cpu))
+		return NULL;
+	if (a->home)
+		wait_state(getpid(), a->home, 'D');
+	if (real_time(SCHED_FIFO))
+		return NULL;
+	a->ret = cold_fill(a->cold, mem + VECTOR * PAGE, vec);
+	a->ret |= cold_fill(a->cold, mem + OWNERS * PAGE, a->page);
+	/* Now the owner runs, and then the task. */
+	if (!a->home)
+		return NULL;
+	real_time(SCHED_OTHER);
+	if (cold_wait(a->cold) != mem + SIBLINGS * PAGE)
+		a->ret = -EIO;
+	while (!__atomic_load_n(&a->returned, __ATOMIC_ACQUIRE) &&
+	       task_state(getpid(), a->home) != 'D')
+		sched_yield();
+	__atomic_store_n(&a->filled, 1, __ATOMIC_RELEASE);
+	a->ret |= cold_fill(a->cold, mem + SIBLINGS * PAGE, a->page);
+	return NULL;
+}
+
+TEST_F(handoff, mutex)
+{
+	char *mem = self->cold.mem;
+	int i, overtaken = 0, n;
+
+	for (i = 0; i < 20; i++) {
+		struct actor owner = {
+			.cold = &self->cold, .cpu = self->cpu, .fd = self->p[1],
+			.ret = -1,
+		};
+		struct actor waker = {
+			.cold = &self->cold, .cpu = self->cpu, .page = self->page,
+			.home = variant->home_waits ? asys_gettid() : 0, .ret = -1,
+		};
+		struct asys_completion c[2];
+		bool early;
+
+		ASSERT_EQ(0, madvise(mem, 3 * PAGE, MADV_DONTNEED));
+		ASSERT_EQ(0, pthread_create(&owner.thread, NULL, owner_main, &owner));
+		ASSERT_EQ(mem + OWNERS * PAGE, cold_wait(&self->cold));
+		START(1, __NR_writev, self->p[1], mem + VECTOR * PAGE, 1);
+		ASSERT_EQ(mem + VECTOR * PAGE, cold_wait(&self->cold));
+		if (variant->home_waits) {
+			ASSERT_EQ(0, pthread_create(&waker.thread, NULL, waker_main, &waker));
+			ASSERT_EQ(PAGE, write(self->p[1], self->mine, PAGE));
+			early = !__atomic_load_n(&waker.filled, __ATOMIC_ACQUIRE);
+			__atomic_store_n(&waker.returned, 1, __ATOMIC_RELEASE);
+			REAP(1, PAGE);
+		} else {
+			START(2, __NR_write, self->p[1], self->mine, PAGE);
+			ASSERT_EQ(0, pthread_create(&waker.thread, NULL, waker_main, &waker));
+			ASSERT_EQ(mem + SIBLINGS * PAGE, cold_wait(&self->cold));
+			early = in_flight() < 2;
+			ASSERT_EQ(0, cold_fill(&self->cold, mem + SIBLINGS * PAGE, self->page));
+			ASSERT_EQ(0, asys_await(&c[0]));
+			ASSERT_EQ(0, asys_await(&c[1]));
+			EXPECT_EQ(PAGE, c[0].return_code);
+			EXPECT_EQ(PAGE, c[1].return_code);
+		}
+		ASSERT_EQ(0, pthread_join(waker.thread, NULL));
+		ASSERT_EQ(0, pthread_join(owner.thread, NULL));
+		EXPECT_EQ(0, waker.ret);
+		EXPECT_EQ(PAGE, owner.ret);
+		NOTHING_LEFT();
+
+		ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+		EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
+		ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+		if (!memcmp(self->buf, self->page, PAGE)) {
+			/* The sibling was first, and still in there. */
+			overtaken++;
+			ASSERT_FALSE(early);
+			ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+			EXPECT_EQ(0, memcmp(self->buf, self->mine, PAGE));
+		} else {
+			/* A tick came, and the waiter had its turn. */
+			EXPECT_EQ(0, memcmp(self->buf, self->mine, PAGE));
+			ASSERT_EQ(PAGE, read(self->p[0], self->buf, PAGE));
+			EXPECT_EQ(0, memcmp(self->buf, self->page, PAGE));
+		}
+		ASSERT_EQ(0, ioctl(self->p[0], FIONREAD, &n));
+		EXPECT_EQ(0, n);
+	}
+	EXPECT_LT(0, overtaken);
 }
 
 /*
@@ -507,6 +734,155 @@ TEST_F(lock, pi_futex_spins)
 		EXPECT_EQ(0, o.err);
 		REAP(1, 1);
 	}
+}
+
+/* The priority that @tid of this process runs with, as the kernel counts */
+static int priority(pid_t tid)
+{
+	char path[64], buf[512], *p;
+	int fd, prio = 0;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	MUST(fd >= 0);
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	MUST(n > 0);
+	buf[n] = 0;
+	p = strrchr(buf, ')');
+	MUST(sscanf(p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %d",
+		    &prio) == 1);
+	return prio;
+}
+
+struct lender {
+	pthread_t owner, watcher;
+	uint32_t futex;
+	pid_t tid;
+	int locked, unlock;
+	int fd;
+	const char *buf;
+	int lent;
+};
+
+static void *lender_owner(void *arg)
+{
+	struct lender *l = arg;
+
+	l->tid = asys_gettid();
+	MUST(!syscall(__NR_futex, &l->futex, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	__atomic_store_n(&l->locked, 1, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&l->unlock, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	MUST(!syscall(__NR_futex, &l->futex, FUTEX_UNLOCK_PI_PRIVATE));
+	return NULL;
+}
+
+static void *lender_watcher(void *arg)
+{
+	struct lender *l = arg;
+
+	while (priority(l->tid) >= 0)
+		usleep(1000);
+	l->lent = 1;
+	/* Home leaves the queue, for this one, and comes back. */
+	MUST(write(l->fd, "x", 1) == 1);
+	while (__atomic_load_n(l->buf, __ATOMIC_ACQUIRE) != 'x')
+		usleep(1000);
+	while (priority(l->tid) >= 0)
+		usleep(1000);
+	l->lent = 2;
+	__atomic_store_n(&l->unlock, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Home lends its priority while it waits, though calls come and go meanwhile. */
+TEST_F(lock, pi_futex_lends)
+{
+	struct lender l = { .fd = self->p[1], .buf = self->buf };
+
+	if (real_time(SCHED_FIFO))
+		SKIP(return, "no real-time priority: %s", strerror(errno));
+	ASSERT_EQ(0, real_time(SCHED_OTHER));
+	ASSERT_EQ(0, pthread_create(&l.owner, NULL, lender_owner, &l));
+	while (!__atomic_load_n(&l.locked, __ATOMIC_ACQUIRE))
+		sched_yield();
+	ASSERT_EQ(0, pthread_create(&l.watcher, NULL, lender_watcher, &l));
+	START(1, __NR_read, self->p[0], self->buf, 1);
+	ASSERT_EQ(0, real_time(SCHED_FIFO));
+	ASSERT_EQ(0, syscall(__NR_futex, &l.futex, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	ASSERT_EQ(0, syscall(__NR_futex, &l.futex, FUTEX_UNLOCK_PI_PRIVATE));
+	ASSERT_EQ(0, real_time(SCHED_OTHER));
+	ASSERT_EQ(0, pthread_join(l.watcher, NULL));
+	ASSERT_EQ(0, pthread_join(l.owner, NULL));
+	EXPECT_EQ(2, l.lent);
+	REAP(1, 1);
+	NOTHING_LEFT();
+}
+
+/* Somebody else would have home wait for a second futex, while calls go on. */
+TEST_F(lock, pi_futex_requeue)
+{
+	struct timespec past = {};
+	uint32_t word[2] = {};
+
+	START(1, __NR_read, self->p[0], self->buf, 1);
+	EXPECT_EQ(-1, syscall(__NR_futex, &word[0], FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0,
+			      &past, &word[1], 0));
+	EXPECT_EQ(EBUSY, errno);
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	REAP(1, 1);
+	EXPECT_EQ(-1, syscall(__NR_futex, &word[0], FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0,
+			      &past, &word[1], 0));
+	EXPECT_EQ(ETIMEDOUT, errno);
+	NOTHING_LEFT();
+}
+
+struct circle {
+	pthread_t thread;
+	uint32_t mine, yours;
+	int locked;
+	int err;
+};
+
+static void *circle_main(void *arg)
+{
+	struct circle *c = arg;
+	struct timespec until;
+
+	MUST(!syscall(__NR_futex, &c->yours, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	__atomic_store_n(&c->locked, 1, __ATOMIC_RELEASE);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	c->err = syscall(__NR_futex, &c->mine, FUTEX_LOCK_PI_PRIVATE, 0, &until) ?
+		 errno : 0;
+	MUST(!syscall(__NR_futex, &c->yours, FUTEX_UNLOCK_PI_PRIVATE));
+	return NULL;
+}
+
+/*
+ * A circle of futexes. With a call in flight, nobody can say whether it is one:
+ * who waits with a timeout gets out, and the other one gets the futex.
+ */
+TEST_F(lock, pi_futex_circle)
+{
+	struct circle c = {};
+
+	ASSERT_EQ(0, syscall(__NR_futex, &c.mine, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	START(1, __NR_read, self->p[0], self->buf, 1);
+	ASSERT_EQ(0, pthread_create(&c.thread, NULL, circle_main, &c));
+	while (!__atomic_load_n(&c.locked, __ATOMIC_ACQUIRE) ||
+	       !(__atomic_load_n(&c.mine, __ATOMIC_ACQUIRE) & FUTEX_WAITERS))
+		sched_yield();
+	ASSERT_EQ(0, syscall(__NR_futex, &c.yours, FUTEX_LOCK_PI_PRIVATE, 0, NULL));
+	EXPECT_EQ(0, syscall(__NR_futex, &c.yours, FUTEX_UNLOCK_PI_PRIVATE));
+	ASSERT_EQ(0, pthread_join(c.thread, NULL));
+	EXPECT_EQ(ETIMEDOUT, c.err);
+	EXPECT_EQ(0, syscall(__NR_futex, &c.mine, FUTEX_UNLOCK_PI_PRIVATE));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	REAP(1, 1);
+	NOTHING_LEFT();
 }
 
 /*

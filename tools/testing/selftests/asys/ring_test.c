@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #define ENTRIES	64
+#define USER	54326
 
 static long enter(struct asys_request *r, unsigned int nr, unsigned int min,
 		  unsigned int flags, struct asys_wait *wait)
@@ -184,6 +186,45 @@ TEST_F(ring, errors)
 	EMPTY();
 }
 
+/* Structures of a program that knows more: what we do not know has to be 0. */
+TEST_F(ring, grown)
+{
+	union {
+		struct asys_ring_setup setup;
+		struct asys_wait wait;
+		char page[PAGE];
+	} u;
+	struct asys_request r;
+	size_t size[2], i;
+
+	FILL(&r, 1, __NR_getppid);
+	for (i = 0; i < 2; i++) {
+		memset(&u, 0, sizeof(u));
+		size[0] = sizeof(u.wait) + 1;
+		size[1] = PAGE;
+		EXPECT_EQ(1, syscall(__NR_asys_enter, &r, 1, 1, 0, &u, size[i]));
+		TAKE(1, getppid());
+		u.page[size[i] - 1] = 1;
+		FAILS(E2BIG, syscall(__NR_asys_enter, &r, 1, 1, 0, &u, size[i]));
+
+		memset(&u, 0, sizeof(u));
+		size[0] = sizeof(u.setup) + 1;
+		u.setup.ring = (uintptr_t)self->ring;
+		u.setup.entries = ENTRIES;
+		EXPECT_EQ(0, control(ASYS_CTL_RING, &u, size[i]));
+		/* Refused, it leaves the ring as it was. */
+		u.setup.entries = 1;
+		u.page[size[i] - 1] = 1;
+		FAILS(E2BIG, control(ASYS_CTL_RING, &u, size[i]));
+		FAILS(EINVAL, control(ASYS_CTL_RING, &u, PAGE + 1));
+		ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+		ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+		TAKE(1, getppid());
+		TAKE(1, getppid());
+	}
+	EMPTY();
+}
+
 TEST_F(ring, info)
 {
 	struct asys_info info[2];
@@ -333,6 +374,28 @@ TEST_F(ring, deferred_unasked)
 	EMPTY();
 }
 
+/* Woken, but not gone on yet: it is too late, unless a tick has come before. */
+TEST_F(ring, cancel_woken)
+{
+	struct asys_request r;
+	uint64_t cookie = 1;
+	bool woken = false;
+	char c;
+
+	ASSERT_EQ(0, set_up(self->ring, ENTRIES, ASYS_SETUP_DEFER));
+	FILL(&r, cookie, __NR_read, self->p[0], &c, 1);
+	while (!woken) {
+		ASSERT_EQ(1, enter(&r, 1, 0, 0, NULL));
+		ASSERT_EQ(1, write(self->p[1], "a", 1));
+		ASSERT_EQ(-1, control(ASYS_CTL_CANCEL, &cookie, 8));
+		woken = errno == EALREADY;
+		if (!woken)
+			ASSERT_EQ(ENOENT, errno);
+		TAKE(cookie, 1);
+	}
+	EMPTY();
+}
+
 /* The old calls' results are not the ring's, nor the other way round. */
 TEST_F(ring, both_interfaces)
 {
@@ -409,6 +472,153 @@ TEST_F(ring, fault)
 	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
 	TAKE(1, getppid());
 	TAKE(2, 1);
+	EMPTY();
+}
+
+/* A ring whose header is on another page than the next completions */
+#define PAGES_ENTRIES	512
+#define PAGES_FIRST	((PAGE - sizeof(struct asys_ring)) /		\
+			 sizeof(struct asys_completion))
+
+static struct asys_ring *ring_of_pages(void)
+{
+	struct asys_ring *ring;
+
+	ring = mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (ring == MAP_FAILED)
+		return NULL;
+	ring->head = PAGES_FIRST;
+	ring->tail = PAGES_FIRST;
+	return set_ring(ring, PAGES_ENTRIES) ? NULL : ring;
+}
+
+/* The header is there, and says so if completions cannot be stored. */
+TEST_F(ring, fault_behind_header)
+{
+	static const int how[] = { PROT_READ, PROT_NONE };
+	struct asys_request r[3];
+	char byte, *page;
+	int i;
+
+	self->ring = ring_of_pages();
+	ASSERT_NE(NULL, self->ring);
+	self->entries = PAGES_ENTRIES;
+	page = (char *)self->ring + PAGE;
+	for (i = 0; i < 2; i++) {
+		FILL(&r[0], 1, __NR_getppid);
+		FILL(&r[1], 2, __NR_read, self->p[0], &byte, 1);
+		FILL(&r[2], 3, ASYS_NOP);
+		ASSERT_EQ(0, mprotect(page, PAGE, how[i]));
+		/* It would wait for what there is no room for. */
+		ASSERT_EQ(3, enter(r, 3, 3, 0, NULL));
+		EXPECT_EQ(0U, THERE());
+		EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+		ASSERT_EQ(1, write(self->p[1], "x", 1));
+		ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
+		EXPECT_EQ(0U, THERE());
+		EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+		ASSERT_EQ(0, mprotect(page, PAGE, PROT_READ | PROT_WRITE));
+		ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
+		TAKE(1, getppid());
+		TAKE(3, 0);
+		TAKE(2, 1);
+		EMPTY();
+	}
+}
+
+/* The same for a chain that goes on after its first completion */
+TEST_F(ring, fault_in_chain)
+{
+	struct asys_request r[3];
+	char buf[2], *page;
+	int i;
+
+	self->ring = ring_of_pages();
+	ASSERT_NE(NULL, self->ring);
+	self->entries = PAGES_ENTRIES;
+	page = (char *)self->ring + PAGE;
+	for (i = 0; i < 2; i++) {
+		FILL(&r[0], 1, __NR_read, self->p[0], &buf[0], 1);
+		FILL(&r[1], 2, __NR_read, self->p[0], &buf[1], 1);
+		FILL(&r[2], 3, __NR_getppid);
+		r[0].flags = ASYS_R_LINK;
+		r[1].flags = ASYS_R_LINK;
+		ASSERT_EQ(3, enter(r, 3, 0, 0, NULL));
+		ASSERT_EQ(0, mprotect(page, PAGE, PROT_NONE));
+		ASSERT_EQ(1, write(self->p[1], "x", 1));
+		EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+		ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+		EXPECT_EQ(0U, THERE());
+		EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+		/* It finishes before the page is there, or after that. */
+		if (i)
+			ASSERT_EQ(1, write(self->p[1], "y", 1));
+		/* One that has not been touched, for which the kernel sleeps */
+		ASSERT_EQ(page, mmap(page, PAGE, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+		ASSERT_EQ(0, enter(NULL, 0, i ? 3 : 1, 0, NULL));
+		TAKE(1, 1);
+		if (!i) {
+			EXPECT_EQ(0U, THERE());
+			EXPECT_EQ(0U, self->ring->flags);
+			ASSERT_EQ(1, write(self->p[1], "y", 1));
+		}
+		TAKE(2, 1);
+		TAKE(3, getppid());
+		EMPTY();
+	}
+}
+
+/* Nothing is pinned or locked: no limit counts, not for the largest ring. */
+static long status_kb(const char *name)
+{
+	char line[256];
+	long kb = -1;
+	FILE *f;
+
+	f = fopen("/proc/self/status", "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, strlen(name)))
+			kb = strtol(line + strlen(name), NULL, 10);
+	}
+	fclose(f);
+	return kb;
+}
+
+TEST_F(ring, nothing_locked)
+{
+	size_t size = sizeof(struct asys_ring) +
+		      ASYS_RING_MAX * sizeof(struct asys_completion);
+	struct rlimit none = {};
+	struct asys_request r[ENTRIES];
+	char buf[ENTRIES];
+	int i;
+
+	if (!geteuid())
+		ASSERT_EQ(0, setresuid(USER, USER, USER));
+	ASSERT_EQ(0, setrlimit(RLIMIT_MEMLOCK, &none));
+	self->ring = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->ring);
+	/* Across the end */
+	self->ring->head = ASYS_RING_MAX - ENTRIES / 2;
+	self->ring->tail = self->ring->head;
+	self->entries = ASYS_RING_MAX;
+	ASSERT_EQ(0, set_ring(self->ring, ASYS_RING_MAX));
+	for (i = 0; i < ENTRIES; i++)
+		FILL(&r[i], i, __NR_read, self->p[0], buf + i, 1);
+	ASSERT_EQ(ENTRIES, enter(r, ENTRIES, 0, 0, NULL));
+	EXPECT_EQ(0, status_kb("VmLck:"));
+	EXPECT_EQ(0, status_kb("VmPin:"));
+	ASSERT_EQ(ENTRIES, write(self->p[1], buf, ENTRIES));
+	ASSERT_EQ(0, enter(NULL, 0, ENTRIES, 0, NULL));
+	for (i = 0; i < ENTRIES; i++)
+		TAKE(i, 1);
+	EXPECT_EQ(0, status_kb("VmLck:"));
+	EXPECT_EQ(0, status_kb("VmPin:"));
 	EMPTY();
 }
 
@@ -501,6 +711,34 @@ TEST_F(ring, wait_signal)
 	EMPTY();
 }
 
+/* One that is pending ends the batch, but no chain, and nobody waits. */
+TEST_F(ring, signal_ends_batch)
+{
+	struct asys_request r[3];
+	int i;
+
+	signal(SIGUSR1, handler);
+	for (i = 0; i < 2; i++) {
+		handled = 0;
+		FILL(&r[0], 1, __NR_tgkill, getpid(), asys_gettid(), SIGUSR1);
+		FILL(&r[1], 2, __NR_getppid);
+		FILL(&r[2], 3, __NR_getppid);
+		r[0].flags = i ? ASYS_R_LINK : 0;
+		ASSERT_EQ(1 + i, enter(r, 3, 3, 0, NULL));
+		EXPECT_EQ(SIGUSR1, handled);
+		TAKE(1, 0);
+		if (i)
+			TAKE(2, getppid());
+		EXPECT_EQ(0U, THERE());
+		/* The others as if they had never been given */
+		ASSERT_EQ(2 - i, enter(r + 1 + i, 2 - i, 2 - i, 0, NULL));
+		if (!i)
+			TAKE(2, getppid());
+		TAKE(3, getppid());
+		EMPTY();
+	}
+}
+
 TEST_F(ring, timeout)
 {
 	struct asys_request r[12];
@@ -547,6 +785,180 @@ TEST_F(ring, timeout)
 			ASSERT_EQ(1, read(self->p[0], buf, 1));
 		} else {
 			ASSERT_EQ(1, c->return_code);
+		}
+	}
+	EMPTY();
+}
+
+/*
+ * The event, asys_control() and the timer race for each call: one of them ends
+ * it, and it has one result.
+ */
+#define RACERS	8
+
+struct race {
+	int fd;
+	unsigned int round, written;
+	bool stop;
+};
+
+/* Writes half as many bytes as there are calls, in each round. */
+static void *race_main(void *arg)
+{
+	struct race *race = arg;
+	volatile int spin;
+	int i;
+
+	while (!__atomic_load_n(&race->stop, __ATOMIC_ACQUIRE)) {
+		if (__atomic_load_n(&race->round, __ATOMIC_ACQUIRE) ==
+		    race->written / (RACERS / 2)) {
+			sched_yield();
+			continue;
+		}
+		for (i = 0; i < RACERS / 2; i++) {
+			for (spin = race->round * 37 % 1000; spin; spin--)
+				;
+			MUST(write(race->fd, "x", 1) == 1);
+			__atomic_add_fetch(&race->written, 1, __ATOMIC_RELEASE);
+		}
+	}
+	return NULL;
+}
+
+static void race_start(struct race *race, unsigned int round)
+{
+	__atomic_store_n(&race->round, round + 1, __ATOMIC_RELEASE);
+}
+
+/* Calls whose time is over sooner or later, or never */
+static void race_fill(struct asys_request *r, unsigned int round, int fd,
+		      char *buf)
+{
+	int i;
+
+	for (i = 0; i < RACERS; i++) {
+		FILL(&r[i], round * RACERS + i, __NR_read, fd, buf + i, 1);
+		if (i % 4)
+			r[i].timeout = 1 + (round * 29 + i * 61) % 500;
+	}
+}
+
+TEST_F(ring, race)
+{
+	struct race race = { .fd = self->p[1] };
+	unsigned int round, i, won[3] = {};
+	struct asys_request r[RACERS];
+	struct asys_completion *c;
+	struct asys_info info;
+	char buf[RACERS];
+	pthread_t thread;
+	int left;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, race_main, &race));
+	for (round = 0; round < 1000 || !won[0] || !won[1] || !won[2]; round++) {
+		bool done[RACERS] = {}, late[RACERS] = {};
+		unsigned int read_before = won[0];
+
+		race_fill(r, round, self->p[0], buf);
+		if (round % 2)
+			race_start(&race, round);
+		ASSERT_EQ(RACERS, enter(r, RACERS, 0, 0, NULL));
+		race_start(&race, round);
+		for (i = round % 3; i < RACERS; i += 3) {
+			uint64_t cookie = r[i].cookie;
+
+			if (!control(ASYS_CTL_CANCEL, &cookie, 8))
+				continue;
+			late[i] = errno == ENOENT;
+			ASSERT_TRUE(late[i] || errno == EALREADY);
+		}
+		while (__atomic_load_n(&race.written, __ATOMIC_ACQUIRE) !=
+		       (round + 1) * (RACERS / 2))
+			sched_yield();
+		/* Nobody sleeps while there is something to read. */
+		do {
+			ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+			ASSERT_EQ(0, control(ASYS_CTL_INFO, &info, sizeof(info)));
+			ASSERT_EQ(0, ioctl(self->p[0], FIONREAD, &left));
+		} while (left && info.in_flight);
+		ASSERT_LE(0, control(ASYS_CTL_CANCEL_ALL, NULL, 0));
+		ASSERT_EQ(0, enter(NULL, 0, RACERS, 0, NULL));
+
+		ASSERT_EQ(RACERS, THERE());
+		while (THERE()) {
+			c = &self->ring->completions[self->ring->head++ & (ENTRIES - 1)];
+			i = c->cookie - round * RACERS;
+			ASSERT_GT(RACERS, i);
+			ASSERT_FALSE(done[i]);
+			done[i] = true;
+			if (c->return_code == -ECANCELED) {
+				/* If it was not there any more, it was not that. */
+				ASSERT_FALSE(late[i]);
+				won[1]++;
+			} else if (c->return_code == -ETIMEDOUT) {
+				ASSERT_NE(0, r[i].timeout);
+				won[2]++;
+			} else {
+				ASSERT_EQ(1, c->return_code);
+				won[0]++;
+			}
+		}
+		ASSERT_EQ(RACERS / 2, won[0] - read_before + left);
+		if (left)
+			ASSERT_EQ(left, read(self->p[0], buf, RACERS));
+	}
+	__atomic_store_n(&race.stop, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EMPTY();
+}
+
+/* The end of the process joins in, of itself or by a signal. */
+TEST_F(ring, race_exit)
+{
+	unsigned int n;
+	int ready[2];
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	for (n = 0; n < 60; n++) {
+		pid_t pid = fork();
+
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			struct asys_request r[RACERS];
+			struct race race = {};
+			unsigned int round;
+			pthread_t thread;
+			char buf[RACERS];
+			int p[2];
+
+			MUST(!pipe(p));
+			race.fd = p[1];
+			MUST(!set_ring(self->ring, ENTRIES));
+			MUST(!pthread_create(&thread, NULL, race_main, &race));
+			for (round = 0;; round++) {
+				uint64_t cookie = round * RACERS;
+
+				race_fill(r, round, p[0], buf);
+				MUST(enter(r, RACERS, 0, 0, NULL) == RACERS);
+				race_start(&race, round);
+				control(ASYS_CTL_CANCEL, &cookie, 8);
+				if (round == n / 2)
+					MUST(write(ready[1], "x", 1) == 1);
+				if (n % 2 == 0 && round == n)
+					break;
+				control(ASYS_CTL_CANCEL_ALL, NULL, 0);
+				MUST(!enter(NULL, 0, RACERS, 0, NULL));
+				self->ring->head = self->ring->tail;
+			}
+			_exit(7);
+		}
+		ASSERT_EQ(1, read(ready[0], &byte, 1));
+		if (n % 2) {
+			ASSERT_EQ(0, kill(pid, SIGKILL));
+			KILLED(pid, SIGKILL);
+		} else {
+			EXITS(pid, 7);
 		}
 	}
 	EMPTY();
@@ -621,6 +1033,93 @@ TEST_F(ring, event_fd)
 	TAKE(0, getppid());
 	for (i = 1; i < 4; i++)
 		TAKE(i, 1);
+	EMPTY();
+}
+
+/*
+ * A chain that has slept: once for the call that slept, with those before it,
+ * and once for each one after that, whether it is made or not.
+ */
+TEST_F(ring, event_fd_chain)
+{
+	struct asys_request r[5];
+	uint64_t count;
+	char buf[2];
+	int fd, i, round;
+
+	fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &fd, sizeof(fd)));
+
+	/* One that does not sleep is not told of. */
+	for (i = 0; i < 5; i++) {
+		FILL(&r[i], i, __NR_getppid);
+		r[i].flags = i < 4 ? ASYS_R_LINK : 0;
+	}
+	ASSERT_EQ(5, enter(r, 5, 0, 0, NULL));
+	FAILS(EAGAIN, read(fd, &count, 8));
+	for (i = 0; i < 5; i++)
+		TAKE(i, getppid());
+
+	for (round = 0; round < 2; round++) {
+		FILL(&r[1], 1, __NR_read, self->p[0], &buf[0], 1);
+		FILL(&r[3], 3, __NR_read, self->p[0], &buf[1], 1);
+		r[1].flags = ASYS_R_LINK;
+		r[3].flags = ASYS_R_LINK;
+		ASSERT_EQ(5, enter(r, 5, 0, 0, NULL));
+		FAILS(EAGAIN, read(fd, &count, 8));
+		ASSERT_EQ(1, write(self->p[1], "a", 1));
+		ASSERT_EQ(8, read(fd, &count, 8));
+		EXPECT_EQ(2, count);
+		TAKE(0, getppid());
+		TAKE(1, 1);
+		TAKE(2, getppid());
+		EXPECT_EQ(0U, THERE());
+		if (round) {
+			ASSERT_EQ(1, control(ASYS_CTL_CANCEL_ALL, NULL, 0));
+		} else {
+			ASSERT_EQ(1, write(self->p[1], "b", 1));
+		}
+		ASSERT_EQ(8, read(fd, &count, 8));
+		EXPECT_EQ(2, count);
+		TAKE(3, round ? -ECANCELED : 1);
+		TAKE(4, round ? -ECANCELED : getppid());
+		EMPTY();
+	}
+}
+
+/* It is told, too, of what does not fit into the ring. */
+TEST_F(ring, event_fd_chain_full)
+{
+	struct asys_request r[4];
+	uint64_t count;
+	char buf[2];
+	int fd, i;
+
+	fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &fd, sizeof(fd)));
+	self->entries = 4;
+	ASSERT_EQ(0, set_ring(self->ring, self->entries));
+	for (i = 0; i < 4; i++)
+		FILL(&r[i], i, __NR_getppid);
+	ASSERT_EQ(4, enter(r, 4, 0, 0, NULL));
+	FILL(&r[0], 4, __NR_read, self->p[0], &buf[0], 1);
+	FILL(&r[1], 5, __NR_read, self->p[0], &buf[1], 1);
+	r[0].flags = ASYS_R_LINK;
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	FAILS(EAGAIN, read(fd, &count, 8));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+	ASSERT_EQ(8, read(fd, &count, 8));
+	EXPECT_EQ(1, count);
+	for (i = 0; i < 4; i++)
+		TAKE(i, getppid());
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	TAKE(4, 1);
+	ASSERT_EQ(1, write(self->p[1], "b", 1));
+	ASSERT_EQ(8, read(fd, &count, 8));
+	TAKE(5, 1);
 	EMPTY();
 }
 
@@ -790,6 +1289,77 @@ TEST_F(ring, chain_cancel)
 	EMPTY();
 }
 
+/* Only the one that is on its way is in flight. */
+TEST_F(ring, chain_cancel_other)
+{
+	struct asys_request r[3];
+	uint64_t cookie;
+	char buf[2];
+
+	FILL(&r[0], 1, __NR_read, self->p[0], &buf[0], 1);
+	FILL(&r[1], 2, __NR_read, self->p[0], &buf[1], 1);
+	FILL(&r[2], 3, __NR_getppid);
+	r[0].flags = ASYS_R_LINK;
+	r[1].flags = ASYS_R_LINK;
+	ASSERT_EQ(3, enter(r, 3, 0, 0, NULL));
+	for (cookie = 2; cookie < 4; cookie++)
+		FAILS(ENOENT, control(ASYS_CTL_CANCEL, &cookie, 8));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	TAKE(1, 1);
+	for (cookie = 1; cookie < 4; cookie += 2)
+		FAILS(ENOENT, control(ASYS_CTL_CANCEL, &cookie, 8));
+	EXPECT_EQ(0U, THERE());
+	cookie = 2;
+	ASSERT_EQ(0, control(ASYS_CTL_CANCEL, &cookie, 8));
+	TAKE(2, -ECANCELED);
+	TAKE(3, -ECANCELED);
+	EMPTY();
+}
+
+/* The timeout of the first one is the chain's: it ends whichever call sleeps. */
+TEST_F(ring, chain_timeout)
+{
+	unsigned int timeout = 10000;
+	struct asys_completion *c;
+	struct asys_request r[3];
+	char buf[2];
+	bool slept;
+
+	FILL(&r[0], 0, ASYS_NOP);
+	FILL(&r[1], 1, __NR_read, self->p[0], buf, 1);
+	FILL(&r[2], 2, ASYS_NOP);
+	r[0].flags = ASYS_R_LINK;
+	r[1].flags = ASYS_R_LINK;
+	r[0].timeout = timeout;
+	ASSERT_EQ(3, enter(r, 3, 3, 0, NULL));
+	TAKE(0, 0);
+	TAKE(1, -ETIMEDOUT);
+	TAKE(2, -ECANCELED);
+	EMPTY();
+
+	/* The second sleep; on a slow machine, the next time */
+	do {
+		FILL(&r[0], 0, __NR_read, self->p[0], &buf[0], 1);
+		FILL(&r[1], 1, __NR_read, self->p[0], &buf[1], 1);
+		r[0].flags = ASYS_R_LINK;
+		r[1].flags = ASYS_R_LINK;
+		r[0].timeout = timeout;
+		timeout *= 2;
+		ASSERT_EQ(3, enter(r, 3, 0, 0, NULL));
+		ASSERT_EQ(1, write(self->p[1], "x", 1));
+		ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
+		ASSERT_EQ(3U, THERE());
+		c = &self->ring->completions[self->ring->head & (ENTRIES - 1)];
+		slept = c->return_code == 1;
+		TAKE(0, slept ? 1 : -ETIMEDOUT);
+		TAKE(1, slept ? -ETIMEDOUT : -ECANCELED);
+		TAKE(2, -ECANCELED);
+		if (!slept)
+			ASSERT_EQ(1, read(self->p[0], buf, 1));
+		EMPTY();
+	} while (!slept);
+}
+
 struct cold_ring {
 	struct cold cold;
 	/* what the memory is to hold */
@@ -897,13 +1467,47 @@ TEST_F(ring, cancel_too_late)
 	EMPTY();
 }
 
+/* The same, of a chain that has not finished: another call of it is next. */
+TEST_F(ring, cancel_too_late_in_chain)
+{
+	uint64_t cookie = 5;
+	struct asys_request r[2];
+	char page[PAGE] = {};
+	struct cold cold = {};
+	char buf[2], *where;
+
+	NEED_COLD(&cold, 1);
+	self->ring = (struct asys_ring *)cold.mem;
+	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
+	ASSERT_EQ(0, set_ring(self->ring, ENTRIES));
+	FILL(&r[0], cookie, __NR_read, self->p[0], &buf[0], 1);
+	FILL(&r[1], 6, __NR_read, self->p[0], &buf[1], 1);
+	r[0].flags = ASYS_R_LINK;
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	ASSERT_EQ(0, madvise(cold.mem, PAGE, MADV_DONTNEED));
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	where = cold_wait(&cold);
+	ASSERT_EQ(cold.mem, where);
+	FAILS(ENOENT, control(ASYS_CTL_CANCEL, &cookie, 8));
+	ASSERT_EQ(0, cold_fill(&cold, where, page));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	TAKE(cookie, 1);
+	ASSERT_EQ(1, write(self->p[1], "y", 1));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	TAKE(6, 1);
+	EMPTY();
+}
+
 /* Memory for the first call has to come from somewhere. */
 TEST(atomic)
 {
+	static const unsigned int flags[] = {
+		ASYS_ENTER_NONBLOCK, ASYS_ENTER_ATOMIC
+	};
 	struct asys_request r[2];
 	struct asys_ring *ring;
 	char byte;
-	int p[2];
+	int p[2], i;
 
 	NEED_ASYS();
 	ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
@@ -913,7 +1517,9 @@ TEST(atomic)
 	ASSERT_EQ(0, pipe(p));
 	FILL(&r[0], 1, __NR_read, p[0], &byte, 1);
 	FILL(&r[1], 2, __NR_read, p[0], &byte, 1);
-	FAILS(EAGAIN, enter(r, 1, 0, ASYS_ENTER_ATOMIC, NULL));
+	for (i = 0; i < 4; i++)
+		FAILS(EAGAIN, enter(r, 1, 0, flags[i % 2], NULL));
+	EXPECT_EQ(0U, ring->tail);
 	/* One stack is there, after this: for one call that sleeps */
 	r[0].nr = __NR_getppid;
 	ASSERT_EQ(1, enter(r, 1, 0, 0, NULL));
@@ -922,10 +1528,21 @@ TEST(atomic)
 	ASSERT_EQ(1, write(p[1], "x", 1));
 	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
 	EXPECT_EQ(2U, ring->tail);
-	ASSERT_EQ(1, enter(r, 1, 0, ASYS_ENTER_NONBLOCK, NULL));
+	ASSERT_EQ(1, enter(r, 2, 0, ASYS_ENTER_NONBLOCK, NULL));
+	FAILS(EAGAIN, enter(r, 2, 0, ASYS_ENTER_NONBLOCK, NULL));
+	FAILS(EAGAIN, enter(r, 2, 0, ASYS_ENTER_ATOMIC, NULL));
 	ASSERT_EQ(1, write(p[1], "x", 1));
 	ASSERT_EQ(0, enter(NULL, 0, 3, 0, NULL));
 	EXPECT_EQ(3U, ring->tail);
+
+	/* So it is for a chain, which needs room for its requests. */
+	r[0].nr = ASYS_NOP;
+	r[1].nr = ASYS_NOP;
+	r[0].flags = ASYS_R_LINK;
+	FAILS(EAGAIN, enter(r, 2, 0, ASYS_ENTER_ATOMIC, NULL));
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	ASSERT_EQ(2, enter(r, 2, 0, ASYS_ENTER_ATOMIC, NULL));
+	EXPECT_EQ(7U, ring->tail);
 }
 
 /* Requests in memory that is not mapped yet, and that ends. */

@@ -5,6 +5,7 @@
  */
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -329,6 +330,64 @@ TEST_F(seccomp, home_killed)
 		_exit(98);
 	}
 	KILLED(pid, SIGSYS);
+}
+
+/*
+ * Landlock: it is asked by the code of the call, with the credentials that home
+ * had when the call was submitted.
+ */
+TEST(landlock)
+{
+	static const char file[] = "/proc/sys/kernel/ostype";
+	struct landlock_ruleset_attr attr = {
+		.handled_access_fs = LANDLOCK_ACCESS_FS_READ_FILE,
+	};
+	struct landlock_path_beneath_attr dev = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE,
+	};
+	struct cold cold = {};
+	char page[PAGE] = {};
+	int rules, fd;
+	char *where;
+
+	NEED_ASYS();
+	rules = syscall(__NR_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	if (rules < 0)
+		SKIP(return, "no Landlock");
+	dev.parent_fd = open("/dev", O_PATH | O_DIRECTORY);
+	ASSERT_LE(0, dev.parent_fd);
+	ASSERT_EQ(0, syscall(__NR_landlock_add_rule, rules,
+			     LANDLOCK_RULE_PATH_BENEATH, &dev, 0));
+	NEED_COLD(&cold, 1);
+
+	/* One that is on its way to the file before the restriction */
+	START(1, __NR_openat, AT_FDCWD, cold.mem, O_RDONLY, 0);
+	where = cold_wait(&cold);
+	ASSERT_EQ(cold.mem, where);
+	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	ASSERT_EQ(0, syscall(__NR_landlock_restrict_self, rules, 0));
+
+	/* After that, home is refused, and so are its calls. */
+	ASSERT_EQ(-1, open(file, O_RDONLY));
+	ASSERT_EQ(EACCES, errno);
+	EXPECT_EQ(-EACCES, acall(__NR_openat, AT_FDCWD, file, O_RDONLY, 0));
+	fd = acall(__NR_openat, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+	EXPECT_LE(0, fd);
+
+	strcpy(page, file);
+	ASSERT_EQ(0, cold_fill(&cold, where, page));
+	REAP(1, fd + 1);
+	EXPECT_EQ(1, read(fd + 1, page, 1));
+	/* The next one that sleeps there is refused. */
+	ASSERT_EQ(0, madvise(cold.mem, PAGE, MADV_DONTNEED));
+	START(2, __NR_openat, AT_FDCWD, cold.mem, O_RDONLY, 0);
+	where = cold_wait(&cold);
+	ASSERT_EQ(cold.mem, where);
+	strcpy(page, file);
+	ASSERT_EQ(0, cold_fill(&cold, where, page));
+	REAP(2, -EACCES);
+	NOTHING_LEFT();
+	cold_exit(&cold);
 }
 
 TEST_HARNESS_MAIN

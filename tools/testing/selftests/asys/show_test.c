@@ -293,4 +293,69 @@ TEST_F(show, trace)
 	ASSERT_NE(NULL, s);
 }
 
+/* Those of all system calls tell of submitted ones, too. */
+TEST_F(show, trace_syscalls)
+{
+	static union {
+		struct asys_ring ring;
+		char mem[PAGE];
+	} u;
+	struct asys_ring_setup setup = { .ring = (uintptr_t)&u, .entries = 4 };
+	struct asys_request req = {
+		.nr = __NR_close,
+		.args = { 0x2345678 },
+	};
+	char line[2][128];
+	const char *from, *s;
+	int64_t ret;
+	int fd;
+
+	NEED_ROOT();
+	if (access(TRACING "events/raw_syscalls", F_OK))
+		SKIP(return, "no tracing of system calls");
+	fd = open(TRACING "trace", O_WRONLY | O_TRUNC);
+	ASSERT_LE(0, fd);
+	close(fd);
+	ASSERT_EQ(0, syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup)));
+	ASSERT_EQ(0, write_file(TRACING "events/raw_syscalls/enable", "1"));
+
+	/* One that does not sleep, of either interface, and one that does */
+	ASSERT_EQ(1, try_start(1, &ret, __NR_close, 0x1234567));
+	ASSERT_EQ(1, syscall(__NR_asys_enter, &req, 1, 0, 0, NULL, 0));
+	START(2, __NR_read, self->p[0], &self->byte, 1);
+	ASSERT_EQ(1, write(self->p[1], "x", 1));
+	REAP(2, 1);
+
+	ASSERT_EQ(0, write_file(TRACING "events/raw_syscalls/enable", "0"));
+	s = proc(TRACING "trace", 0, 0);
+	snprintf(line[0], sizeof(line[0]),
+		 "sys_enter: NR %d (1234567, 0, 0, 0, 0, 0)\n", __NR_close);
+	snprintf(line[1], sizeof(line[1]), "sys_exit: NR %d = %d\n",
+		 __NR_close, -EBADF);
+	from = behind(s, line[0]);
+	ASSERT_NE(NULL, from);
+	from = behind(from, line[1]);
+	ASSERT_NE(NULL, from);
+	snprintf(line[0], sizeof(line[0]),
+		 "sys_enter: NR %d (2345678, 0, 0, 0, 0, 0)\n", __NR_close);
+	from = behind(from, line[0]);
+	ASSERT_NE(NULL, from);
+	from = behind(from, line[1]);
+	ASSERT_NE(NULL, from);
+
+	snprintf(line[0], sizeof(line[0]),
+		 "sys_enter: NR %d (%x, %lx, 1, 0, 0, 0)\n",
+		 __NR_read, self->p[0], (unsigned long)&self->byte);
+	snprintf(line[1], sizeof(line[1]), "sys_exit: NR %d = 1\n", __NR_read);
+	from = behind(from, line[0]);
+	ASSERT_NE(NULL, from);
+	/* It has not ended when the write() begins, which ends it. */
+	snprintf(line[0], sizeof(line[0]), "sys_enter: NR %d (%x, ", __NR_write,
+		 self->p[1]);
+	s = behind(from, line[0]);
+	ASSERT_NE(NULL, s);
+	EXPECT_EQ(behind(from, line[1]), behind(s, line[1]));
+	EXPECT_NE(NULL, behind(s, line[1]));
+}
+
 TEST_HARNESS_MAIN

@@ -3,9 +3,13 @@
  * Signals are for home. A fibril does not see them, home does not lose them,
  * and nobody sees a number that only the kernel knows (512 to 516).
  */
+#include <net/if.h>
 #include <poll.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 
 #include "asys_test.h"
@@ -543,6 +547,155 @@ TEST_F(signals, fibril_kills)
 	close(self->p[0]);
 	EXPECT_EQ(-EPIPE, acall(__NR_write, self->p[1], "x", 1));
 	EXPECT_EQ(3, handled);
+}
+
+/* One that is pending ends the batch: the rest has not been looked at. */
+TEST_F(signals, ends_batch)
+{
+	struct asys_input in[3];
+	struct req r[3];
+	sigset_t usr1;
+	int i;
+
+	handle(SIGUSR1, 0);
+	REQ(&r[0], 1, __NR_tgkill, getpid(), asys_gettid(), SIGUSR1);
+	REQ(&r[1], 2, __NR_getppid);
+	REQ(&r[2], 3, __NR_getppid);
+	for (i = 0; i < 3; i++) {
+		in[i] = r[i].in;
+		in[i].flags = 0;
+	}
+	ASSERT_EQ(1, asys_submit(in, 3));
+	EXPECT_EQ(1, handled);
+	REAP(1, 0);
+	NOTHING_LEFT();
+	ASSERT_EQ(2, asys_submit(in + 1, 2));
+	REAP(2, getppid());
+	REAP(3, getppid());
+
+	/* One that is blocked does not. */
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &usr1, NULL));
+	ASSERT_EQ(3, asys_submit(in, 3));
+	EXPECT_EQ(1, handled);
+	REAP(1, 0);
+	REAP(2, getppid());
+	REAP(3, getppid());
+	NOTHING_LEFT();
+}
+
+/*
+ * -ERESTARTSYS: a process in the background that reads from its terminal gets a
+ * signal, and is to try again after that.
+ */
+TEST_F(signals, background_read)
+{
+	char name[64];
+	int pty, tty;
+	pid_t pid;
+
+	pty = open("/dev/ptmx", O_RDWR | O_NOCTTY);
+	if (pty < 0)
+		SKIP(return, "no pseudo-terminals");
+	ASSERT_EQ(0, unlockpt(pty));
+	ASSERT_EQ(0, ptsname_r(pty, name, sizeof(name)));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		int status;
+
+		MUST(setsid() == getpid());
+		/* It becomes the terminal of the session. */
+		tty = open(name, O_RDWR);
+		MUST(tty >= 0);
+		pid = fork();
+		MUST(pid >= 0);
+		if (!pid) {
+			struct asys_completion c;
+			uint64_t args[] = { tty, (uintptr_t)self->buf, 1 };
+			struct asys_input in = {
+				.syscall_nr = __NR_read,
+				.nr_args = 3,
+				.args = (uintptr_t)args,
+			};
+
+			MUST(!setpgid(0, 0));
+			handle(SIGTTIN, SA_RESTART);
+			/* In the request, and in a completion */
+			MUST(acall(__NR_read, tty, self->buf, 1) == -EINTR);
+			MUST(handled == 1);
+			MUST(asys_submit(&in, 1) == 1);
+			MUST(handled == 2);
+			MUST(!asys_await(&c) && c.return_code == -EINTR);
+			_exit(7);
+		}
+		MUST(waitpid(pid, &status, 0) == pid);
+		MUST(WIFEXITED(status));
+		_exit(WEXITSTATUS(status));
+	}
+	EXITS(pid, 7);
+}
+
+/*
+ * -ERESTARTNOINTR without a signal: who writes to a file of a network device
+ * does not wait for the lock that others hold, but comes again.  Here, one call
+ * holds it, and waits for a page.
+ */
+TEST_F(signals, call_again)
+{
+	const char *path = "/sys/class/net/lo/tx_queue_len";
+	char page[PAGE] = {}, len[32], *where;
+	struct ethtool_value *link;
+	struct asys_completion c;
+	struct asys_input in[2];
+	struct ifreq ifr = {};
+	struct cold cold = {};
+	uint64_t cookie = 2;
+	int sock, fd, n, i;
+	struct req r[2];
+
+	NEED_ROOT();
+	fd = open(path, O_RDWR);
+	sock = socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0 || sock < 0)
+		SKIP(return, "no network");
+	n = read(fd, len, sizeof(len));
+	ASSERT_LT(0, n);
+	NEED_COLD(&cold, 2);
+	/* The command is there, and where the answer goes is not. */
+	link = (void *)(cold.mem + PAGE - sizeof(link->cmd));
+	((__u32 *)page)[PAGE / sizeof(__u32) - 1] = ETHTOOL_GLINK;
+	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
+	strcpy(ifr.ifr_name, "lo");
+	ifr.ifr_data = (void *)link;
+	START(1, __NR_ioctl, sock, SIOCETHTOOL, &ifr);
+	where = cold_wait(&cold);
+	ASSERT_EQ(cold.mem + PAGE, where);
+
+	/* It is on its way again, and again, until it is cancelled. */
+	START(2, __NR_pwrite64, fd, len, n, 0);
+	ASSERT_EQ(-1, syscall(__NR_asys_control, ASYS_CTL_CANCEL, &cookie,
+			      sizeof(cookie)));
+	ASSERT_EQ(EALREADY, errno);
+	REAP(2, -ECANCELED);
+
+	/* Home has no signal, and does not hear of it. */
+	REQ(&r[0], 3, __NR_pwrite64, fd, len, n, 0);
+	REQ(&r[1], 4, __NR_getppid);
+	in[0] = r[0].in;
+	in[1] = r[1].in;
+	ASSERT_EQ(2, asys_submit(in, 2));
+	EXPECT_EQ(0U, in[0].flags & ASYS_F_DONE);
+	EXPECT_EQ(ASYS_F_DONE, in[1].flags & ASYS_F_DONE);
+	ASSERT_EQ(0, cold_fill(&cold, where, page));
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, asys_await(&c));
+		EXPECT_EQ(c.cookie == 1 ? 0 : n, c.return_code);
+	}
+	EXPECT_EQ(1, link->data);
+	NOTHING_LEFT();
+	cold_exit(&cold);
 }
 
 TEST_HARNESS_MAIN

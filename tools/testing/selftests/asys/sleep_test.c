@@ -81,6 +81,35 @@ static void *helper_main(void *arg)
 	struct helper h = { .cpu = -1, .home = asys_gettid(), ##__VA_ARGS__ }; \
 	ASSERT_EQ(0, pthread_create(&h.thread, NULL, helper_main, &h))
 
+static int set_ring(struct asys_ring *ring, unsigned int entries)
+{
+	struct asys_ring_setup setup = {
+		.ring = (uintptr_t)ring,
+		.entries = entries,
+	};
+
+	return syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup));
+}
+
+static long enter(struct asys_request *r, unsigned int nr, unsigned int min)
+{
+	return syscall(__NR_asys_enter, r, nr, min, 0, NULL, 0);
+}
+
+static void __call_in_ring(struct asys_request *r, uint64_t cookie, int flags,
+			   int nr, int nr_args, const uint64_t *args)
+{
+	memset(r, 0, sizeof(*r));
+	r->nr = nr;
+	r->flags = flags;
+	r->cookie = cookie;
+	memcpy(r->args, args, nr_args * sizeof(*args));
+}
+
+#define CALL(r, cookie, flags, nr, ...)					\
+	__call_in_ring(r, cookie, flags, nr, NARGS(__VA_ARGS__),	\
+		       ARGS(__VA_ARGS__))
+
 /*
  * Time
  */
@@ -157,6 +186,48 @@ TEST_F(sleep, timeouts_1000)
 	}
 	NOTHING_LEFT();
 	free(r);
+}
+
+/*
+ * The same with schedule_timeout(), each with another timeout: nobody has the
+ * time of somebody else.
+ */
+TEST_F(sleep, jiffies_timeouts_1000)
+{
+	/* A timer is as much as a tick early. */
+	const uint64_t tick = 10000000;
+	static uint64_t due[1000];
+	int i, s[2], early = 0;
+	bool seen[1000] = {};
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_DGRAM, 0, s));
+	for (i = 0; i < 1000; i++) {
+		/* In no order; a call takes its timeout from the socket at once. */
+		long us = 200000 + i * 379 % 1000 * 1000;
+		struct timeval tv = {
+			.tv_sec = us / 1000000, .tv_usec = us % 1000000,
+		};
+
+		ASSERT_EQ(0, setsockopt(s[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)));
+		due[i] = now_ns() + us * 1000 - tick;
+		START(i, __NR_recvfrom, s[0], self->buf, 8, 0, NULL, NULL);
+	}
+	for (i = 0; i < 1000; i++) {
+		struct asys_completion c;
+
+		ASSERT_EQ(0, asys_await(&c));
+		ASSERT_GT(1000, c.cookie);
+		EXPECT_EQ(-EAGAIN, c.return_code);
+		early += now_ns() < due[c.cookie];
+		EXPECT_FALSE(seen[c.cookie]);
+		seen[c.cookie] = true;
+	}
+	NOTHING_LEFT();
+	EXPECT_EQ(0, early);
+	/* None of them is left on the queue of the socket. */
+	START(1000, __NR_recvfrom, s[0], self->buf, 8, 0, NULL, NULL);
+	ASSERT_EQ(5, write(s[1], "hello", 5));
+	REAP(1000, 5);
 }
 
 /*
@@ -247,6 +318,64 @@ TEST_F(sleep, timer_irq_home_spins)
 		EXPECT_EQ(1, ticks);
 		REAP(i, 8);
 	}
+	close(fd);
+}
+
+/*
+ * The interrupt comes to another CPU, the one on which the timer was set: who is
+ * there spins, so that it is not moved. Nobody else makes a call meanwhile.
+ */
+struct setter {
+	pthread_t thread;
+	int cpu;
+	int fd;
+	volatile uint64_t *ticks;
+	pid_t home;
+	int err;
+};
+
+static void *setter_main(void *arg)
+{
+	struct itimerspec it = { .it_value.tv_nsec = 1000000 };
+	struct setter *s = arg;
+
+	s->err = pin_to(s->cpu);
+	if (s->home)
+		wait_state(getpid(), s->home, 'S');
+	s->err |= timerfd_settime(s->fd, 0, &it, NULL);
+	while (!s->err && !*s->ticks)
+		;
+	return NULL;
+}
+
+TEST_F(sleep, timer_irq_other_cpu)
+{
+	volatile uint64_t ticks;
+	int cpu[2], fd, i;
+
+	if (two_cpus(cpu) < 2)
+		SKIP(return, "one CPU");
+	ASSERT_EQ(0, pin_to(cpu[0]));
+	fd = timerfd_create(CLOCK_MONOTONIC, 0);
+	ASSERT_LE(0, fd);
+	for (i = 0; i < 40; i++) {
+		struct setter s = {
+			.cpu = cpu[1], .fd = fd, .ticks = &ticks,
+			/* Home spins, or it sleeps. */
+			.home = i & 1 ? asys_gettid() : 0,
+		};
+
+		ticks = 0;
+		START(i, __NR_read, fd, &ticks, 8);
+		ASSERT_EQ(0, pthread_create(&s.thread, NULL, setter_main, &s));
+		while (!s.home && !ticks)
+			;
+		REAP(i, 8);
+		EXPECT_EQ(1, ticks);
+		ASSERT_EQ(0, pthread_join(s.thread, NULL));
+		EXPECT_EQ(0, s.err);
+	}
+	NOTHING_LEFT();
 	close(fd);
 }
 
@@ -701,6 +830,60 @@ TEST_F(sleep, futex_home_and_fibril)
 	REAP(1, 0);
 }
 
+/*
+ * What a call that has slept does next ends home's sleep, and what home does
+ * then ends that of another one.
+ */
+TEST_F(sleep, futex_fibril_wakes_home)
+{
+	struct asys_request r[4];
+	struct asys_ring *ring;
+	uint32_t word, other;
+	int i;
+
+	ring = calloc(1, sizeof(*ring) + 4 * sizeof(ring->completions[0]));
+	ASSERT_NE(NULL, ring);
+	ASSERT_EQ(0, set_ring(ring, 4));
+	for (i = 0; i < 50; i++) {
+		struct asys_completion *c = ring->completions;
+
+		word = 0;
+		other = 0;
+		/* Read, and wake home; sleep, and write to the pipe. */
+		CALL(&r[0], 0, ASYS_R_LINK, __NR_read, self->p[0], self->buf, 6);
+		CALL(&r[1], 1, 0, __NR_futex, &word, FUTEX_WAKE, 1);
+		CALL(&r[2], 2, ASYS_R_LINK, __NR_futex, &other, FUTEX_WAIT, 0,
+		     NULL, NULL, 0);
+		CALL(&r[3], 3, 0, __NR_write, self->p[1], "fibril", 6);
+		ring->head = ring->tail;
+		ASSERT_EQ(4, enter(r, 4, 0));
+		ASSERT_EQ(ring->head, ring->tail);
+
+		HELPER(h, .fd = self->p[1], .state = 'S');
+		ASSERT_EQ(0, futex(&word, FUTEX_WAIT, 0, NULL, NULL, 0));
+		EXPECT_EQ(0, memcmp(self->buf, "helper", 6));
+		pthread_join(h.thread, NULL);
+		EXPECT_EQ(6, h.ret);
+
+		ASSERT_EQ(1, futex(&other, FUTEX_WAKE, 1, NULL, NULL, 0));
+		ASSERT_EQ(6, read(self->p[0], self->buf, 64));
+		EXPECT_EQ(0, memcmp(self->buf, "fibril", 6));
+
+		ASSERT_EQ(0, enter(NULL, 0, 4));
+		EXPECT_EQ(4, ring->tail - ring->head);
+		EXPECT_EQ(0, c[0].cookie);
+		EXPECT_EQ(6, c[0].return_code);
+		EXPECT_EQ(1, c[1].cookie);
+		EXPECT_EQ(1, c[1].return_code);
+		EXPECT_EQ(2, c[2].cookie);
+		EXPECT_EQ(0, c[2].return_code);
+		EXPECT_EQ(3, c[3].cookie);
+		EXPECT_EQ(6, c[3].return_code);
+	}
+	ASSERT_EQ(0, set_ring(NULL, 0));
+	free(ring);
+}
+
 /* One is woken, and only one. */
 TEST_F(sleep, futex_wakes_one)
 {
@@ -829,6 +1012,85 @@ TEST_F(sleep, waitid)
 	EXPECT_EQ(40, info.si_status);
 	EXPECT_EQ(41, WEXITSTATUS(status));
 	NOTHING_LEFT();
+}
+
+/*
+ * A child that ends wakes whatever the task does: home, which waits for a signal
+ * in one sleep, is none the wiser, and goes on waiting.
+ */
+TEST_F(sleep, sigtimedwait)
+{
+	struct timespec long_time = { .tv_sec = 1000 }, short_time = { .tv_nsec = 1 };
+	pid_t me = getpid(), child, sender;
+	siginfo_t info;
+	sigset_t set;
+	int i;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	ASSERT_EQ(0, sigprocmask(SIG_BLOCK, &set, NULL));
+	for (i = 0; i < 2; i++) {
+		child = fork();
+		ASSERT_LE(0, child);
+		if (!child) {
+			wait_state(me, me, 'S');
+			_exit(0);
+		}
+		START(1, __NR_waitid, P_PID, child, &info, WEXITED, NULL);
+		sender = fork();
+		ASSERT_LE(0, sender);
+		if (!sender) {
+			/* Until it has been waited for, and home sleeps again */
+			while (!kill(child, 0))
+				sched_yield();
+			wait_state(me, me, 'S');
+			MUST(!kill(me, SIGUSR1));
+			_exit(0);
+		}
+		EXPECT_EQ(SIGUSR1, sigtimedwait(&set, NULL, i ? &long_time : NULL));
+		REAP(1, 0);
+		EXITS(sender, 0);
+	}
+	EXPECT_EQ(-1, sigtimedwait(&set, NULL, &short_time));
+	EXPECT_EQ(EAGAIN, errno);
+	NOTHING_LEFT();
+}
+
+/*
+ * Of several messages that a task wants to send, the first two do not fit yet,
+ * and the third does.
+ */
+TEST_F(sleep, msgsnd)
+{
+	struct message { long type; char text[100]; } in, out = { .type = 1 };
+	struct msqid_ds ds;
+	int id;
+
+	id = msgget(IPC_PRIVATE, 0600);
+	if (id < 0 && errno == ENOSYS)
+		SKIP(return, "no System V messages");
+	ASSERT_LE(0, id);
+	ASSERT_EQ(0, msgctl(id, IPC_STAT, &ds));
+	ds.msg_qbytes = 100;
+	ASSERT_EQ(0, msgctl(id, IPC_SET, &ds));
+	ASSERT_EQ(0, msgsnd(id, &out, 50, 0));
+	ASSERT_EQ(0, msgsnd(id, &out, 50, 0));
+	START(1, __NR_msgsnd, id, &out, 95, 0);
+	START(2, __NR_msgsnd, id, &out, 85, 0);
+	START(3, __NR_msgsnd, id, &out, 10, 0);
+	/* 50 are left */
+	ASSERT_EQ(50, msgrcv(id, &in, 100, 0, 0));
+	REAP(3, 0);
+	/* 10 */
+	ASSERT_EQ(50, msgrcv(id, &in, 100, 0, 0));
+	REAP(2, 0);
+	/* 85, and none */
+	ASSERT_EQ(10, msgrcv(id, &in, 100, 0, 0));
+	ASSERT_EQ(85, msgrcv(id, &in, 100, 0, 0));
+	REAP(1, 0);
+	ASSERT_EQ(95, msgrcv(id, &in, 100, 0, 0));
+	NOTHING_LEFT();
+	ASSERT_EQ(0, msgctl(id, IPC_RMID, NULL));
 }
 
 TEST_F(sleep, msgrcv)

@@ -11,9 +11,9 @@
 #include "asys_test.h"
 
 /*
- * The child has readers asleep, and a writer that holds the mutex of another
- * pipe until we fill its page. Then it does what the test tells it, and in the
- * end collects the results.
+ * The child has readers asleep, and a writer that holds a lock until we fill its
+ * page: the mutex of another pipe, or the lock of an inode. Then it does what
+ * the test tells it, and in the end collects the results.
  */
 #define READERS	10
 
@@ -22,6 +22,7 @@ FIXTURE(stop)
 	int p[2];
 	int locked[2];
 	int ready[2];
+	int file;
 	pid_t pid;
 	int uffd;
 	char *cold;
@@ -34,6 +35,8 @@ FIXTURE_VARIANT(stop)
 {
 	/* home runs in user mode, and not in asys_await_completion() */
 	bool spin;
+	/* the writer writes to a file on a disk, through the page cache */
+	bool file;
 };
 
 FIXTURE_VARIANT_ADD(stop, home_waits)
@@ -44,6 +47,17 @@ FIXTURE_VARIANT_ADD(stop, home_waits)
 FIXTURE_VARIANT_ADD(stop, home_spins)
 {
 	.spin = true,
+};
+
+FIXTURE_VARIANT_ADD(stop, buffered_write)
+{
+	.file = true,
+};
+
+FIXTURE_VARIANT_ADD(stop, buffered_write_home_spins)
+{
+	.spin = true,
+	.file = true,
 };
 
 #define MAGIC	0x6b6c6d6e6f707172UL
@@ -63,7 +77,7 @@ static void spin(void)
 		     : "=&r" (on) : "r" (MAGIC) : "r12", "r13", "cc", "memory");
 }
 
-static void child(int p[2], int locked[2], int ready, bool spins,
+static void child(int p[2], int locked, int file, int ready, bool spins,
 		  volatile uint64_t *shared, char *buf)
 {
 	struct cold cold;
@@ -73,7 +87,10 @@ static void child(int p[2], int locked[2], int ready, bool spins,
 	MUST(!cold_init(&cold, 1));
 	for (i = 0; i < READERS; i++)
 		MUST(!try_start(i, &ret, __NR_read, p[0], buf + i, 1));
-	MUST(!try_start(100, &ret, __NR_write, locked[1], cold.mem, PAGE));
+	if (file >= 0)
+		MUST(!try_start(100, &ret, __NR_pwrite64, file, cold.mem, PAGE, 0));
+	else
+		MUST(!try_start(100, &ret, __NR_write, locked, cold.mem, PAGE));
 	MUST(write(ready, &cold, sizeof(cold)) == sizeof(cold));
 	if (spins) {
 		while (!*shared)
@@ -91,11 +108,21 @@ static void child(int p[2], int locked[2], int ready, bool spins,
 FIXTURE_SETUP(stop)
 {
 	struct cold cold, probe = {};
+	char path[PATH_MAX];
 	int pidfd;
 
 	NEED_ASYS();
 	NEED_COLD(&probe, 1);
 	cold_exit(&probe);
+	self->file = -1;
+	if (variant->file) {
+		if (!disk_dir())
+			SKIP(return, "no disk: set ASYS_TEST_DIR");
+		snprintf(path, sizeof(path), "%s/asysXXXXXX", disk_dir());
+		self->file = mkstemp(path);
+		ASSERT_LE(0, self->file);
+		unlink(path);
+	}
 	memset(self->page, 'C', PAGE);
 	self->shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -106,8 +133,8 @@ FIXTURE_SETUP(stop)
 	self->pid = fork();
 	ASSERT_LE(0, self->pid);
 	if (!self->pid)
-		child(self->p, self->locked, self->ready[1], variant->spin,
-		      self->shared, self->buf);
+		child(self->p, self->locked[1], self->file, self->ready[1],
+		      variant->spin, self->shared, self->buf);
 	ASSERT_EQ(sizeof(cold), read(self->ready[0], &cold, sizeof(cold)));
 	pidfd = syscall(__NR_pidfd_open, self->pid, 0);
 	ASSERT_LE(0, pidfd);
@@ -126,23 +153,69 @@ FIXTURE_TEARDOWN(stop)
 }
 
 /*
- * While the task is stopped: the writer's page comes, and so its mutex must
- * be free for us; the data is there although nobody continued the task.
+ * While the task is stopped: the writer's page comes, and so its lock must be
+ * free for us; the data is there although nobody continued the task.
  */
-static int lock_is_released(int uffd, char *cold, char *page, int pipe_rd, char *buf)
+static int mutex_is_released(struct cold *c, char *page, int pipe_rd, char *buf)
 {
-	struct cold c = { .uffd = uffd };
-
-	if (cold_fill(&c, cold, page))
+	if (cold_fill(c, c->mem, page))
 		return 1;
 	if (read(pipe_rd, buf, PAGE) != PAGE)
 		return 2;
 	return memcmp(buf, page, PAGE) ? 3 : 0;
 }
 
+/* Others wait for the inode, one to make the file shorter, one to write to it. */
+static int inode_is_released(struct cold *c, char *page, int fd, char *buf)
+{
+	int i, status, err = 0;
+	struct stat st;
+	pid_t pid[2];
+
+	for (i = 0; i < 2; i++) {
+		pid[i] = fork();
+		if (pid[i] < 0)
+			return 1;
+		if (!pid[i]) {
+			if (i)
+				MUST(pwrite(fd, "after", 5, PAGE) == 5);
+			else
+				MUST(!ftruncate(fd, 100));
+			_exit(0);
+		}
+		wait_state(pid[i], pid[i], 'D');
+	}
+	for (i = 0; i < 2; i++) {
+		if (waitpid(pid[i], &status, WNOHANG))
+			err = 2;
+	}
+	if (cold_fill(c, c->mem, page))
+		return 3;
+	for (i = 0; i < 2; i++) {
+		if (waitpid(pid[i], &status, 0) != pid[i] || status)
+			return 4;
+	}
+	/* What is left of the writer's page, whoever was first */
+	if (pread(fd, buf, 100, 0) != 100 || memcmp(buf, page, 100))
+		return 5;
+	if (fstat(fd, &st) || (st.st_size != 100 && st.st_size != PAGE + 5))
+		return 6;
+	return err;
+}
+
+static int lock_is_released(int uffd, char *cold, char *page, int file,
+			    int pipe_rd, char *buf)
+{
+	struct cold c = { .uffd = uffd, .mem = cold };
+
+	return file >= 0 ? inode_is_released(&c, page, file, buf) :
+			   mutex_is_released(&c, page, pipe_rd, buf);
+}
+
 #define LOCK_IS_RELEASED()						\
 	ASSERT_EQ(0, lock_is_released(self->uffd, self->cold, self->page, \
-				      self->locked[0], self->buf + 2 * PAGE))
+				      self->file, self->locked[0],	\
+				      self->buf + 2 * PAGE))
 
 #define FINISH()							\
 do {									\
@@ -194,8 +267,12 @@ TEST_F(stop, sigkill_when_stopped)
 	ASSERT_EQ(0, kill(self->pid, SIGKILL));
 	KILLED(self->pid, SIGKILL);
 	self->pid = 0;
-	/* Its writer has let go of the pipe. */
-	ASSERT_EQ(4, write(self->locked[1], "free", 4));
+	/* Its writer has let go of the pipe, or of the file. */
+	if (variant->file) {
+		ASSERT_EQ(0, ftruncate(self->file, 100));
+	} else {
+		ASSERT_EQ(4, write(self->locked[1], "free", 4));
+	}
 }
 
 /* A tracer comes, sees home's registers, and goes. */
@@ -240,6 +317,33 @@ TEST_F(stop, ptrace)
 	}
 	ASSERT_EQ(READERS - 3, write(self->p[1], "0123456789", READERS - 3));
 	LOCK_IS_RELEASED();
+	FINISH();
+}
+
+/* The old way to come: it stops as if by a signal, which the tracer takes away. */
+TEST_F(stop, ptrace_attach)
+{
+	struct user_regs_struct regs;
+	int status;
+
+	ASSERT_EQ(0, ptrace(PTRACE_ATTACH, self->pid, 0, 0)) {
+		TH_LOG("%s", strerror(errno));
+	}
+	ASSERT_EQ(self->pid, waitpid(self->pid, &status, __WALL));
+	ASSERT_TRUE(WIFSTOPPED(status));
+	EXPECT_EQ(SIGSTOP, WSTOPSIG(status));
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, 0, &regs));
+	if (!variant->spin) {
+		EXPECT_EQ(__NR_asys_await_completion, regs.orig_rax);
+		EXPECT_EQ((unsigned long)&comp, regs.rdi);
+	}
+	EXPECT_EQ(0x33, regs.cs);
+	LOCK_IS_RELEASED();
+	ASSERT_EQ(READERS, write(self->p[1], "0123456789", READERS));
+	/* Fibrils have run, home has not. */
+	wait_state(self->pid, self->pid, 't');
+	ASSERT_EQ(0, waitpid(self->pid, &status, WNOHANG | __WALL));
+	ASSERT_EQ(0, ptrace(PTRACE_DETACH, self->pid, 0, 0));
 	FINISH();
 }
 
