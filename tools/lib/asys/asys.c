@@ -4,18 +4,14 @@
  */
 #include <asys.h>
 #include <errno.h>
+#include <linux/mman.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
 
 /* Unlike the calls that these numbers come from, they may be missing yet. */
 #ifndef __NR_asys_enter
 #define __NR_asys_enter		482
 #define __NR_asys_control	483
-#endif
-
-#if !defined(__x86_64__) || defined(__ILP32__)
-#error "libasys is for 64-bit programs on x86"
 #endif
 
 #define ASYS_EXPORT	__attribute__((visibility("default")))
@@ -554,8 +550,8 @@ ASYS_EXPORT int asys_run(struct asys *a)
  *
  * Return: 0, or
  * * -ENOENT: there is no such call: it has finished, or never was
- * * -EALREADY: it cannot be interrupted where it sleeps, and ends as soon as
- *   it can
+ * * -EALREADY: it cannot be interrupted where it sleeps, or is awake already,
+ *   and ends as soon as it can
  */
 ASYS_EXPORT int asys_cancel(struct asys *a, uint64_t cookie)
 {

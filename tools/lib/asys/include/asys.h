@@ -11,6 +11,14 @@
 #ifndef LIBASYS_ASYS_H
 #define LIBASYS_ASYS_H
 
+/*
+ * On i386, calls take offsets in two arguments, and which of them fits struct
+ * timespec or struct stat depends on the C library and on how it is used.
+ */
+#if !defined(__x86_64__) || defined(__ILP32__)
+#error "libasys is for 64-bit programs on x86"
+#endif
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -95,6 +103,18 @@ bool asys_take(struct asys *a, struct asys_completion *comp);
 int asys_next(struct asys *a, struct asys_completion *comp);
 unsigned int asys_ready(struct asys *a);
 unsigned int asys_pending(const struct asys *a);
+
+/**
+ * asys_for_each() - take the results that are there, one after the other
+ * @a: calls of this thread
+ * @comp: a &struct asys_completion, which is each of them in turn
+ *
+ * The statement after it is executed for each. It takes as many as there are
+ * when it begins, and so it comes to an end, whatever the statement submits.
+ */
+#define asys_for_each(a, comp)						\
+	for (unsigned int _asys_left = asys_ready(a);			\
+	     _asys_left && asys_take(a, &(comp)); _asys_left--)
 
 /* Closures: asys_run(3) */
 int asys_step(struct asys *a, bool wait);

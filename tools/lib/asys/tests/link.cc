@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0 OR MIT
 /*
  * The library from C++: a read that sleeps until a write, with closures that are
- * lambdas.
+ * lambdas, and results in a loop.
  */
 #include <asys.h>
 #include <cstdio>
@@ -42,6 +42,20 @@ int main()
 	asys_prep_write(req, fd[1], "x", 1);
 	asys_set_closure(req, &test.has_written);
 	if (asys_run(&a) || test.results != 11)
+		return 1;
+
+	for (uint64_t i = 1; i <= 4; i++) {
+		req = asys_get_request(&a);
+		asys_prep_nop(req);
+		asys_set_cookie(req, i);
+	}
+	if (asys_submit_requests(&a))
+		return 1;
+	asys_completion comp;
+	uint64_t sum = 0;
+	asys_for_each(&a, comp)
+		sum += comp.cookie;
+	if (sum != 10)
 		return 1;
 	asys_exit(&a);
 	std::printf("read and written\n");
