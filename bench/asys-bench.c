@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * asys-bench [-i] [-p PEER] [ROW...]: what system calls cost, made one after the
- * other, with io_uring, libaio, threads, and asys.
+ * asys-bench [-i] [-n PROCESSES] [-p PEER] [ROW...]: what system calls cost, made
+ * one after the other, with io_uring, libaio, threads, and asys.
  *
  * -i: the machine counts instructions (QEMU with -icount shift=0,sleep=off), and
- * that is what is reported; else nanoseconds.  ROW is a pattern as in the shell.
- * Each line of output is a JSON object.
+ * that is what is reported; else nanoseconds.  Each row is measured for each peer
+ * in so many processes.  ROW is a pattern as in the shell.  Each line of output is
+ * a JSON object: the median of the processes, and the lowest and the highest.
  */
 #include <fnmatch.h>
 #include <sched.h>
@@ -18,25 +19,34 @@
 
 #include "peers.h"
 
-#define BLOCKS	5
+#define BLOCKS		5
+#define MAX_PROCESSES	31
 
 bool icount;
 volatile uint64_t *soaked;
 static pid_t soaker;
+static unsigned int processes = 3;
+/* Where a process writes what it has found */
+static int to_parent;
+
+/* What the processes of a row and peer have found */
+struct found {
+	double busy[MAX_PROCESSES], elapsed[MAX_PROCESSES];
+	unsigned int n;
+	/* the status of one that has failed */
+	int failed;
+};
 
 static const struct row *const tables[] = {
 	first_rows, call_rows, disk_rows, sleep_rows, many_rows, walk_rows, last_rows,
 };
 
-void report(const struct row *row, enum peer peer, double busy, double elapsed,
-	    double spread)
+void report(double busy, double elapsed)
 {
-	printf("{\"row\": \"%s\", \"peer\": \"%s\", \"batch\": %u, \"unit\": \"%s\", ",
-	       row->name, peer_names[peer], row->batch,
-	       row->unit ?: icount ? "instructions" : "ns");
-	printf("\"busy\": %.2f, \"elapsed\": %.2f, \"spread\": %.4f}\n", busy, elapsed,
-	       spread);
-	fflush(stdout);
+	double both[] = { busy, elapsed };
+
+	if (write(to_parent, both, sizeof(both)) != sizeof(both))
+		err(1, "write");
 }
 
 void xwrite(const char *path, const char *format, ...)
@@ -69,8 +79,14 @@ static void soak(void)
 	if (!icount)
 		return;
 	soaker = fork();
-	if (soaker)
+	if (soaker < 0)
+		err(1, "fork");
+	if (soaker) {
+		/* Or it stops itself when it is wanted for the first time. */
+		if (waitpid(soaker, NULL, WUNTRACED) != soaker)
+			err(1, "waitpid");
 		return;
+	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (sched_setscheduler(0, SCHED_IDLE, &none))
 		err(1, "SCHED_IDLE");
@@ -181,43 +197,101 @@ static void measure(const struct row *row, enum peer peer)
 	}
 	qsort(busy, BLOCKS, sizeof(busy[0]), by_size);
 	qsort(elapsed, BLOCKS, sizeof(elapsed[0]), by_size);
-	report(row, peer, busy[BLOCKS / 2], elapsed[BLOCKS / 2],
-	       (busy[BLOCKS - 1] - busy[0]) / busy[BLOCKS / 2]);
+	report(busy[BLOCKS / 2], elapsed[BLOCKS / 2]);
 }
 
-/* Each row and peer is a process of its own: nothing is left of those before. */
-static bool run(const struct row *row, enum peer peer)
+static void run_child(const struct row *row, enum peer peer)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (row->setup && !row->setup(row))
+		_exit(0);
+	setup_peer(peer);
+	if (row->prime)
+		row->prime(row, peer);
+	if (row->measure)
+		row->measure(row, peer);
+	else
+		measure(row, peer);
+	_exit(0);
+}
+
+/* Nothing is left of the processes before. */
+static void run(const struct row *row, enum peer peer, struct found *found)
+{
+	double both[2];
+	int status, p[2];
 	pid_t pid;
-	int status;
 
 	soaking(row->idles);
-	fflush(stdout);
+	if (pipe(p))
+		err(1, "pipe");
 	pid = fork();
 	if (pid < 0)
 		err(1, "fork");
 	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (row->setup && !row->setup(row))
-			_exit(0);
-		setup_peer(peer);
-		if (row->prime)
-			row->prime(row, peer);
-		if (row->measure)
-			row->measure(row, peer);
-		else
-			measure(row, peer);
-		fflush(stdout);
-		_exit(0);
+		close(p[0]);
+		to_parent = p[1];
+		run_child(row, peer);
 	}
+	close(p[1]);
 	if (waitpid(pid, &status, 0) != pid)
 		err(1, "waitpid");
 	soaking(false);
-	if (!status)
-		return true;
-	printf("{\"row\": \"%s\", \"peer\": \"%s\", \"failed\": %d}\n", row->name,
-	       peer_names[peer], status);
-	return false;
+	/* A row that this machine cannot do has found nothing. */
+	if (status) {
+		found->failed = status;
+	} else if (read(p[0], both, sizeof(both)) == sizeof(both)) {
+		found->busy[found->n] = both[0];
+		found->elapsed[found->n++] = both[1];
+	}
+	close(p[0]);
+}
+
+static void print(const struct row *row, enum peer peer, struct found *found)
+{
+	unsigned int n = found->n;
+	double busy;
+
+	if (!n && !found->failed)
+		return;
+	printf("{\"row\": \"%s\", \"peer\": \"%s\", ", row->name, peer_names[peer]);
+	if (found->failed) {
+		printf("\"failed\": %d}\n", found->failed);
+		return;
+	}
+	qsort(found->busy, n, sizeof(found->busy[0]), by_size);
+	qsort(found->elapsed, n, sizeof(found->elapsed[0]), by_size);
+	busy = found->busy[n / 2];
+	printf("\"batch\": %u, \"unit\": \"%s\", \"busy\": %.2f, \"elapsed\": %.2f, ",
+	       row->batch, row->unit ?: icount ? "instructions" : "ns", busy,
+	       found->elapsed[n / 2]);
+	printf("\"processes\": %u, \"low\": %.2f, \"high\": %.2f, \"spread\": %.4f}\n", n,
+	       found->busy[0], found->busy[n - 1],
+	       busy ? (found->busy[n - 1] - found->busy[0]) / busy : 0);
+}
+
+/* Peers take turns: what drifts does so for all of them. */
+static bool run_row(const struct row *row, const char *only)
+{
+	struct found found[NR_PEERS] = { };
+	bool well = true;
+	enum peer peer;
+	unsigned int i;
+
+	for (i = 0; i < processes; i++) {
+		for (peer = 0; peer < NR_PEERS; peer++) {
+			if (has(row, peer) && !found[peer].failed &&
+			    (!only || !fnmatch(only, peer_names[peer], 0)) &&
+			    (peer != ASYS || have_asys()))
+				run(row, peer, &found[peer]);
+		}
+	}
+	for (peer = 0; peer < NR_PEERS; peer++) {
+		print(row, peer, &found[peer]);
+		well &= !found[peer].failed;
+	}
+	fflush(stdout);
+	return well;
 }
 
 static bool wanted(const struct row *row, char **patterns)
@@ -238,20 +312,24 @@ int main(int argc, char **argv)
 	const char *only = NULL;
 	const struct row *row;
 	unsigned int i, n = 0, rows = 0;
-	enum peer peer;
 	bool well = true;
 	int c;
 
-	while ((c = getopt(argc, argv, "ip:")) != -1) {
+	while ((c = getopt(argc, argv, "in:p:")) != -1) {
 		switch (c) {
 		case 'i':
 			icount = true;
+			break;
+		case 'n':
+			processes = atoi(optarg);
+			if (!processes || processes > MAX_PROCESSES)
+				errx(1, "1 to %d processes", MAX_PROCESSES);
 			break;
 		case 'p':
 			only = optarg;
 			break;
 		default:
-			errx(1, "usage: asys-bench [-i] [-p peer] [row...]");
+			errx(1, "usage: asys-bench [-i] [-n processes] [-p peer] [row...]");
 		}
 	}
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -266,12 +344,7 @@ int main(int argc, char **argv)
 			if (!wanted(row, argv + optind))
 				continue;
 			fprintf(stderr, "%u/%u %s\n", ++n, rows, row->name);
-			for (peer = 0; peer < NR_PEERS; peer++) {
-				if (has(row, peer) &&
-				    (!only || !fnmatch(only, peer_names[peer], 0)) &&
-				    (peer != ASYS || have_asys()))
-					well &= run(row, peer);
-			}
+			well &= run_row(row, only);
 		}
 	}
 	if (soaker)

@@ -127,9 +127,8 @@ __inline_all void stop(struct measured *m)
 	m->busy = m->elapsed - (idle() - m->idle);
 }
 
-/* Print a line of results: per operation, and how far its parts are apart. */
-void report(const struct row *row, enum peer peer, double busy, double elapsed,
-	    double spread);
+/* What this process has found, per operation */
+void report(double busy, double elapsed);
 
 /*
  * A call
@@ -390,6 +389,64 @@ __inline_all void asys_batch(call_fn *call, unsigned int n)
 	asys_reap(n);
 }
 
+/*
+ * asys by the two calls of old: arguments are elsewhere, and results are fetched
+ * one by one
+ */
+
+extern struct asys_input inputs[MAX_BATCH];
+extern __u64 input_args[MAX_BATCH][6];
+
+/* For rows that use these only: it has neither a ring nor its flags. */
+void drop_ring(const struct row *row, enum peer peer);
+
+__inline_all void submit_start(call_fn *call, unsigned int flags, unsigned int n)
+{
+	struct call submit = CALL(__NR_asys_submit, P(inputs), n);
+	unsigned int i, k;
+
+	for (i = 0; i < n; i++) {
+		struct call c = call(i);
+
+		inputs[i].syscall_nr = c.nr;
+		inputs[i].flags = flags;
+		inputs[i].cookie = i;
+		inputs[i].nr_args = c.nargs;
+		inputs[i].args = P(input_args[i]);
+#pragma GCC unroll 6
+		for (k = 0; k < c.nargs; k++)
+			input_args[i][k] = c.a[k];
+	}
+	if (make_call(&submit) != (long)n)
+		errx(1, "asys_submit");
+}
+
+__inline_all void submit_reap(unsigned int n)
+{
+	struct asys_completion done;
+	struct call await = CALL(__NR_asys_await_completion, P(&done));
+
+	while (n--) {
+		if (make_call(&await))
+			errx(1, "asys_await_completion");
+		result[done.cookie] = done.return_code;
+	}
+}
+
+__inline_all void submit_batch(call_fn *call, unsigned int n)
+{
+	unsigned int i, left = 0;
+
+	submit_start(call, ASYS_F_REPORT, n);
+	for (i = 0; i < n; i++) {
+		if (inputs[i].flags & ASYS_F_DONE)
+			result[i] = inputs[i].return_code;
+		else
+			left++;
+	}
+	submit_reap(left);
+}
+
 /* All the functions of a row whose batch is one round of one call. */
 #define ROW_CALL(name) \
 static void name##_plain(unsigned int n) { plain_batch(name##_call, n); } \
@@ -399,6 +456,8 @@ static void name##_asys(unsigned int n) { asys_batch(name##_call, n); }
 static void name##_uring(unsigned int n) { uring_batch(name##_sqe, n); }
 #define ROW_AIO(name) \
 static void name##_aio(unsigned int n) { aio_batch(name##_iocb, n); }
+#define ROW_SUBMIT(name) \
+static void name##_submit(unsigned int n) { submit_batch(name##_call, n); }
 
 /* Helpers of the rows */
 void xwrite(const char *path, const char *format, ...)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Calls that find everything in memory, and do not sleep. */
+#include <sys/mount.h>
 #include <sys/xattr.h>
 
 #include "bench.h"
@@ -31,13 +32,26 @@ static void enter(const char *where)
 		err(1, "%s", where);
 }
 
+/*
+ * A file system of its own for each process: what it costs to rename a file, say,
+ * depends on what was renamed in that directory before.
+ */
+static void enter_tmpfs(const char *where)
+{
+	umount2(where, MNT_DETACH);
+	mkdir(where, 0755);
+	if (mount("tmpfs", where, "tmpfs", 0, NULL))
+		err(1, "%s", where);
+	enter(where);
+}
+
 /* Files in memory, and all else that a row on tmpfs wants */
 static bool files_setup(const struct row *row)
 {
 	int i, f, k;
 
 	(void)row;
-	enter("/tmp/asys-bench");
+	enter_tmpfs("/tmp/asys-bench");
 	for (i = 0; i < FILES; i++) {
 		snprintf(file[i], sizeof(file[i]), "f%d", i);
 		snprintf(other[i], sizeof(other[i]), "g%d", i);
@@ -124,6 +138,7 @@ static long nop_or_ppid(unsigned int i)
 
 ROW_URING(nop)
 ROW_CALL(getppid)
+ROW_SUBMIT(getppid)
 
 /* statx */
 
@@ -139,6 +154,7 @@ __inline_all void statx_sqe(struct io_uring_sqe *sqe, unsigned int i)
 
 ROW_CALL(statx)
 ROW_URING(statx)
+ROW_SUBMIT(statx)
 
 /* openat and close: two rounds, because only the second knows the files */
 
@@ -177,7 +193,8 @@ ROW_OPEN(uring, sqe)
 
 /*
  * The same as chains, for those that have them: nothing comes back in between.
- * io_uring cannot pass on a descriptor, but has a table of its own.
+ * io_uring cannot pass on a descriptor, but has a table of its own.  Beside it,
+ * what a chain costs whose calls do nothing.
  */
 
 static void chain_prime(const struct row *row, enum peer peer)
@@ -188,18 +205,34 @@ static void chain_prime(const struct row *row, enum peer peer)
 		errx(1, "io_uring_register_files_sparse");
 }
 
-static void chain_uring(unsigned int n)
+__inline_all void chain_open_sqe(struct io_uring_sqe *sqe, unsigned int i)
+{
+	io_uring_prep_openat_direct(sqe, AT_FDCWD, file[i], O_RDONLY, 0, i);
+}
+
+__inline_all void chain_close_sqe(struct io_uring_sqe *sqe, unsigned int i)
+{
+	io_uring_prep_close_direct(sqe, i);
+}
+
+__inline_all struct call chain_close_call(unsigned int i)
+{
+	(void)i;
+	return CALL(__NR_close);
+}
+
+__inline_all void uring_chains(sqe_fn *first, sqe_fn *second, unsigned int n)
 {
 	struct io_uring_sqe *sqe;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
 		sqe = io_uring_get_sqe(&uring);
-		io_uring_prep_openat_direct(sqe, AT_FDCWD, file[i], O_RDONLY, 0, i);
+		first(sqe, i);
 		sqe->flags |= IOSQE_IO_LINK;
 		io_uring_sqe_set_data64(sqe, n + i);
 		sqe = io_uring_get_sqe(&uring);
-		io_uring_prep_close_direct(sqe, i);
+		second(sqe, i);
 		io_uring_sqe_set_data64(sqe, i);
 	}
 	if (io_uring_submit_and_wait(&uring, 2 * n) != (int)(2 * n))
@@ -207,22 +240,43 @@ static void chain_uring(unsigned int n)
 	uring_reap(2 * n);
 }
 
-static void chain_asys(unsigned int n)
+__inline_all void asys_chains(call_fn *first, call_fn *second, unsigned int use,
+			      unsigned int n)
 {
 	struct asys_request *req = requests;
 	unsigned int i;
 
 	for (i = 0; i < n; i++) {
-		asys_set(req, open_call(i), n + i);
+		asys_set(req, first(i), n + i);
 		req->flags = ASYS_R_LINK;
 		req++;
-		asys_set(req, CALL(__NR_close), i);
-		req->use = ASYS_USE(0, 1);
+		asys_set(req, second(i), i);
+		req->use = use;
 		req++;
 	}
 	if (asys_enter(requests, 2 * n, 2 * n) != 2 * n)
 		errx(1, "asys_enter");
 	asys_reap(2 * n);
+}
+
+static void chain_uring(unsigned int n)
+{
+	uring_chains(chain_open_sqe, chain_close_sqe, n);
+}
+
+static void chain_asys(unsigned int n)
+{
+	asys_chains(open_call, chain_close_call, ASYS_USE(0, 1), n);
+}
+
+static void nop_chain_uring(unsigned int n)
+{
+	uring_chains(nop_sqe, nop_sqe, n);
+}
+
+static void nop_chain_asys(unsigned int n)
+{
+	asys_chains(nop_call, nop_call, 0, n);
 }
 
 /* getdents64: a directory of 16 files, from its beginning */
@@ -461,10 +515,14 @@ const struct row call_rows[] = {
 	{ "nop", .batch = 32, .setup = files_setup, .expect = nop_or_ppid,
 	  .plain = getppid_plain, .uring = nop_uring, .asys = nop_asys },
 	{ "getppid", .batch = 32, .setup = files_setup, .expect = ppid, THREE(getppid) },
+	{ "getppid, asys_submit", .batch = 32, .setup = files_setup, .prime = drop_ring,
+	  .expect = ppid, .asys = getppid_submit },
 	{ "statx", FILES_ROW, FOUR(statx) },
+	{ "statx, asys_submit", FILES_ROW, .prime = drop_ring, .asys = statx_submit },
 	{ "openat+close", FILES_ROW, MANY_ROUNDS, FOUR(open) },
 	{ "openat+close, chain", FILES_ROW, MANY_ROUNDS, .prime = chain_prime,
 	  .uring = chain_uring, .asys = chain_asys },
+	{ "nop, chain of two", FILES_ROW, .uring = nop_chain_uring, .asys = nop_chain_asys },
 	{ "getdents64", .batch = FILES, .setup = getdents_setup, .before = rewind_dirs,
 	  .expect = entries, THREE(getdents) },
 	{ "readlinkat", .batch = FILES, .setup = files_setup, .expect = name_length,

@@ -8,10 +8,20 @@
 static int fd;
 static char *buf;
 
-/* Argument of the row: nanoseconds of a timer, or 0: a soft interrupt */
+/*
+ * How far the blocks are apart that direct reads are of: two pages, or one, and
+ * then who collects requests makes one of several.
+ */
+static off_t stride;
+
+/*
+ * Argument of the row: nanoseconds of a timer, or 0: a soft interrupt; one more:
+ * of blocks that are next to each other
+ */
 static bool direct_setup(const struct row *row)
 {
-	if (!null_blk("bench", row->arg, 0))
+	stride = row->arg & 1 ? PAGE : 2 * PAGE;
+	if (!null_blk("bench", row->arg & ~1L, 0))
 		return false;
 	fd = open("/dev/bench", O_RDONLY | O_DIRECT);
 	if (fd < 0)
@@ -25,17 +35,17 @@ static bool direct_setup(const struct row *row)
 
 __inline_all struct call direct_call(unsigned int i)
 {
-	return CALL(__NR_pread64, fd, P(buf + i * PAGE), PAGE, i * PAGE);
+	return CALL(__NR_pread64, fd, P(buf + i * PAGE), PAGE, i * stride);
 }
 
 __inline_all void direct_sqe(struct io_uring_sqe *sqe, unsigned int i)
 {
-	io_uring_prep_read(sqe, fd, buf + i * PAGE, PAGE, i * PAGE);
+	io_uring_prep_read(sqe, fd, buf + i * PAGE, PAGE, i * stride);
 }
 
 __inline_all void direct_iocb(struct iocb *iocb, unsigned int i)
 {
-	io_prep_pread(iocb, fd, buf + i * PAGE, PAGE, i * PAGE);
+	io_prep_pread(iocb, fd, buf + i * PAGE, PAGE, i * stride);
 }
 
 ROW_CALL(direct)
@@ -121,6 +131,8 @@ const struct row disk_rows[] = {
 	{ "null_blk 10 us, depth 8", .rounds = 50, DIRECT(8, 10000) },
 	{ "null_blk 10 us, depth 32", DIRECT(32, 10000) },
 	{ "null_blk 10 us, depth 128", .rounds = 10, DIRECT(128, 10000) },
+	{ "null_blk softirq, adjacent, 32", DIRECT(32, 1) },
+	{ "null_blk 10 us, adjacent, 32", DIRECT(32, 10001) },
 	{ "random write 1 KiB, depth 1", .rounds = 200, RANDOM(1) },
 	{ "random write 1 KiB, depth 2", .rounds = 100, RANDOM(2) },
 	{ "random write 1 KiB, depth 4", .rounds = 100, RANDOM(4) },

@@ -269,7 +269,7 @@ static void memory(const struct row *row, enum peer peer)
 	before = free_bytes();
 	put_to_sleep(peer, row->arg);
 	after = free_bytes();
-	report(row, peer, (double)(before - after) / row->arg, 0, 0);
+	report((double)(before - after) / row->arg, 0);
 }
 
 #define MANY(n, size) .batch = (size), .arg = (n), .rounds = 100, .setup = many_setup, \

@@ -13,6 +13,8 @@ struct iocb iocbs[MAX_BATCH], *iocb_list[MAX_BATCH];
 struct io_event events[MAX_BATCH];
 struct asys_ring *ring;
 struct asys_request requests[MAX_BATCH] __attribute__((aligned(64)));
+struct asys_input inputs[MAX_BATCH];
+__u64 input_args[MAX_BATCH][6];
 
 const char *const peer_names[NR_PEERS] = {
 	[PLAIN]		= "plain",
@@ -153,6 +155,15 @@ static void setup_asys(void)
 	memset(ring, 0, sizeof(*ring));
 	setup.ring = P(ring);
 	if (syscall(__NR_asys_control, ASYS_CTL_RING, &setup, sizeof(setup)))
+		err(1, "asys_control");
+}
+
+void drop_ring(const struct row *row, enum peer peer)
+{
+	struct asys_ring_setup none = { };
+
+	(void)row;
+	if (peer == ASYS && syscall(__NR_asys_control, ASYS_CTL_RING, &none, sizeof(none)))
 		err(1, "asys_control");
 }
 

@@ -111,6 +111,13 @@ __inline_all void socket_sqe(struct io_uring_sqe *sqe, unsigned int i)
 ROW_SLEEP(pipe)
 ROW_SLEEP(socket)
 
+static void pipe_submit(unsigned int n)
+{
+	submit_start(pipe_call, 0, n);
+	wake(n);
+	submit_reap(n);
+}
+
 /* Most read what is there, every tenth one sleeps in a pipe. */
 
 static bool mixed_setup(const struct row *row)
@@ -185,6 +192,8 @@ static long slept(unsigned int i)
 const struct row sleep_rows[] = {
 	{ "pipe read that sleeps", .batch = 32, .setup = pipes_setup, .expect = one,
 	  SLEEP(pipe) },
+	{ "pipe read, asys_submit", .batch = 32, .setup = pipes_setup, .prime = drop_ring,
+	  .expect = one, .asys = pipe_submit },
 	{ "socket read that sleeps", .batch = 32, .setup = sockets_setup, .expect = one,
 	  SLEEP(socket) },
 	{ "nanosleep", .batch = 32, .rounds = 10, .idles = true, .expect = slept,

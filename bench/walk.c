@@ -299,20 +299,29 @@ static void finished(unsigned int n, long ret, struct found *found)
 		push(&to_read, d);
 }
 
+static void begin(void)
+{
+	for (nr_free = 0; nr_free < SLOTS; nr_free++)
+		free_slots[nr_free] = nr_free;
+	push(&to_read, new_dir(NULL, WHERE));
+}
+
+/* Add requests; false: nothing is left, and nothing in flight. */
+static bool add_some(void)
+{
+	nr_requests = 0;
+	while (nr_requests < 32 && nr_free && add_one())
+		;
+	return nr_free != SLOTS;
+}
+
 static void walk_asys(struct found *found)
 {
 	struct asys_completion *c;
 	uint32_t head = ring->head, tail;
 
-	for (nr_free = 0; nr_free < SLOTS; nr_free++)
-		free_slots[nr_free] = nr_free;
-	push(&to_read, new_dir(NULL, WHERE));
-	for (;;) {
-		nr_requests = 0;
-		while (nr_requests < 32 && nr_free && add_one())
-			;
-		if (nr_free == SLOTS)
-			break;
+	begin();
+	while (add_some()) {
 		/* There is something to wait for if there was nothing to do. */
 		if (asys_enter(requests, nr_requests, nr_requests < 32) != nr_requests)
 			errx(1, "asys_enter");
@@ -322,6 +331,25 @@ static void walk_asys(struct found *found)
 			finished(c->cookie, c->return_code, found);
 		}
 		__atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
+	}
+}
+
+/* The same program, but for plain calls instead of asys_enter(). */
+static void walk_calls(struct found *found)
+{
+	struct asys_request *req;
+	long ret[32];
+	unsigned int i;
+
+	begin();
+	while (add_some()) {
+		for (i = 0; i < nr_requests; i++) {
+			req = &requests[i];
+			ret[i] = make_call(&CALL(req->nr, req->args[0], req->args[1],
+						 req->args[2], req->args[3], req->args[4]));
+		}
+		for (i = 0; i < nr_requests; i++)
+			finished(requests[i].cookie, ret[i], found);
 	}
 }
 
@@ -371,7 +399,9 @@ static int by_busy(const void *a, const void *b)
 	return x->busy < y->busy ? -1 : x->busy > y->busy;
 }
 
-/* Argument of the row: cold */
+/* Arguments of the rows */
+enum { CACHED, COLD, SAME_PROGRAM };
+
 static void walk(const struct row *row, enum peer peer)
 {
 	struct measured m[REPEAT];
@@ -380,10 +410,12 @@ static void walk(const struct row *row, enum peer peer)
 
 	for (i = -1; i < REPEAT; i++) {
 		memset(&found, 0, sizeof(found));
-		if (row->arg)
+		if (row->arg == COLD)
 			xwrite("/proc/sys/vm/drop_caches", "3");
 		start(&m[i < 0 ? 0 : i]);
-		if (peer == PLAIN)
+		if (peer == PLAIN && row->arg == SAME_PROGRAM)
+			walk_calls(&found);
+		else if (peer == PLAIN)
 			walk_plain(&found);
 		else if (peer == ASYS)
 			walk_asys(&found);
@@ -394,16 +426,16 @@ static void walk(const struct row *row, enum peer peer)
 			errx(1, "found %lu entries, %lu bytes", found.entries, found.bytes);
 	}
 	qsort(m, REPEAT, sizeof(m[0]), by_busy);
-	report(row, peer, (double)m[REPEAT / 2].busy / ENTRIES,
-	       (double)m[REPEAT / 2].elapsed / ENTRIES,
-	       (double)(m[REPEAT - 1].busy - m[0].busy) / m[REPEAT / 2].busy);
+	report((double)m[REPEAT / 2].busy / ENTRIES, (double)m[REPEAT / 2].elapsed / ENTRIES);
 }
 
-#define WALK .batch = ENTRIES, .setup = walk_setup, .measure = walk, \
-	.peers = 1 << PLAIN | 1 << POOL4 | 1 << POOL32 | 1 << ASYS
+#define WALK .batch = ENTRIES, .setup = walk_setup, .measure = walk
+#define ALL .peers = 1 << PLAIN | 1 << POOL4 | 1 << POOL32 | 1 << ASYS
 
 const struct row walk_rows[] = {
-	{ "tree walk, cached", WALK },
-	{ "tree walk, cold", .arg = 1, .idles = true, WALK },
+	{ "tree walk, cached", WALK, ALL },
+	{ "cached walk, same program", .arg = SAME_PROGRAM, WALK,
+	  .peers = 1 << PLAIN | 1 << ASYS },
+	{ "tree walk, cold", .arg = COLD, .idles = true, WALK, ALL },
 	{ }
 };
