@@ -11,8 +11,10 @@ SMP    ?= 2
 # request to its disk takes
 DEMO   ?= asys-demo /tree
 DELAY  ?= 5
-# shell: one command instead of an interactive shell; which kernel
+# shell: one command instead of an interactive shell, for the guest's shell to
+# expand; which kernel
 CMD    ?=
+override CMD := $(value CMD)
 FLAVOUR ?= release
 # check: which kernels, which test programs; lint: that too
 FLAVOURS ?= release debug
@@ -33,7 +35,7 @@ help:
 #: make run                  build the kernel, boot it, run the demo
 #: make check                run every test on the release and the debug kernel
 #: make shell                a shell on the patched kernel, with this machine's programs
-#: make shell CMD='...'      run one command there; its output, its exit status
+#: make shell CMD='...'      run one command there; harness/shell '...' has its exit status
 #: make apply KERNEL=dir     apply the series to your own 6.12.y tree
 #: make patches              write the series as mails into build/patches
 #: make refresh KERNEL=dir   take the series from a git tree that you changed
