@@ -216,15 +216,19 @@ static long asys_call(struct fibril *f)
 /* What user mode gets to see: nobody restarts these. */
 static long asys_result(struct fibril *f, long ret)
 {
+	u8 cancel;
+
 	switch (ret) {
 	case -EINTR:
 	case -ERESTARTSYS:
 	case -ERESTARTNOINTR:
 	case -ERESTARTNOHAND:
 	case -ERESTART_RESTARTBLOCK:
-		if (f->timed_out)
+		/* Who is told to end by fibril_timeout() sees that, too. */
+		cancel = smp_load_acquire(&f->cancel);
+		if (READ_ONCE(f->timed_out))
 			return -ETIMEDOUT;
-		return f->cancel ? -ECANCELED : -EINTR;
+		return cancel ? -ECANCELED : -EINTR;
 	}
 	return ret;
 }
@@ -363,22 +367,6 @@ static bool asys_ring_fault_in(struct fibril_task *ft)
 	       !fault_in_safe_writeable((char __user *)c, sizeof(*c));
 }
 
-/* The same as asys_ring_store(), after bringing the memory in if @sleep. */
-static noinline int asys_ring_post(struct fibril_task *ft, u64 cookie,
-				   s64 result, bool sleep)
-{
-	int ret, tries;
-
-	for (tries = 0; tries < 3; tries++) {
-		if (!ft->ring)
-			return -EFAULT;
-		ret = asys_ring_store(ft, cookie, result);
-		if (likely(ret != -EFAULT) || !sleep || !asys_ring_fault_in(ft))
-			break;
-	}
-	return ret;
-}
-
 /* Calls that run one after the other in one fibril. */
 struct asys_chain {
 	u32			nr;
@@ -392,28 +380,63 @@ struct asys_chain {
 	struct asys_request	request[ASYS_CHAIN_MAX];
 };
 
-/* Store all completions of @f that there are; sleep for it only if @sleep. */
-static int asys_post(struct fibril_task *ft, struct fibril *f, bool sleep)
+/* Completions of a chain that are not in the ring yet: as asys_ring_store(). */
+static int asys_chain_store(struct fibril_task *ft, struct asys_chain *chain)
+{
+	struct asys_ring __user *ring = ft->ring;
+	u32 i = chain->posted;
+	int room;
+
+	if (unlikely(!asys_access_begin(ring, sizeof(*ring))))
+		return -EFAULT;
+	room = asys_ring_room(ft, ring);
+	for (; room > 0 && i < chain->done; room--, i++) {
+		if (unlikely(__asys_ring_store(ft, ring, chain->request[i].cookie,
+					       chain->result[i]))) {
+			room = -EFAULT;
+			break;
+		}
+	}
+	asys_access_end();
+	chain->posted = i;
+	if (i == chain->done)
+		return 0;
+	return room < 0 ? room : -ENOSPC;
+}
+
+/* All completions of @f that there are: as asys_ring_store(). */
+static int asys_store(struct fibril_task *ft, struct fibril *f)
 {
 	struct asys_chain *chain = f->chain;
+	u32 tail = ft->ring_tail;
 	int ret;
 
-	if (likely(!chain)) {
-		ret = asys_ring_post(ft, f->cookie, f->result, sleep);
-		if (!ret && f->detached && ft->wait_left)
-			ft->wait_left--;
-		return ret;
+	if (chain && chain->posted == chain->done)
+		return 0;
+	if (unlikely(!ft->ring))
+		return -EFAULT;
+	ret = chain ? asys_chain_store(ft, chain) :
+		      asys_ring_store(ft, f->cookie, f->result);
+	if (f->detached)
+		ft->wait_left -= min(ft->wait_left, ft->ring_tail - tail);
+	return ret;
+}
+
+/*
+ * The same, after bringing the memory in if @sleep.  Others may store meanwhile,
+ * home also what @f has.
+ */
+static int asys_post(struct fibril_task *ft, struct fibril *f, bool sleep)
+{
+	int ret, tries;
+
+	for (tries = 0; tries < 3; tries++) {
+		ret = asys_store(ft, f);
+		if (likely(ret != -EFAULT) || !sleep || !ft->ring ||
+		    !asys_ring_fault_in(ft))
+			break;
 	}
-	while (chain->posted < chain->done) {
-		ret = asys_ring_post(ft, chain->request[chain->posted].cookie,
-				     chain->result[chain->posted], sleep);
-		if (ret)
-			return ret;
-		chain->posted++;
-		if (f->detached && ft->wait_left)
-			ft->wait_left--;
-	}
-	return 0;
+	return ret;
 }
 
 static void asys_free_chain(struct fibril_task *ft, struct fibril *f)
@@ -466,22 +489,15 @@ static void asys_overflow(struct fibril_task *ft, struct fibril *f)
 /* Completions of chains that have not finished: as asys_ring_store(). */
 static int asys_flush_chains(struct fibril_task *ft)
 {
-	struct asys_chain *chain;
 	struct fibril *f;
 	int ret;
 
 	list_for_each_entry(f, &ft->flight, flight) {
-		chain = f->chain;
-		if (!chain || chain->posting)
+		if (!f->chain || f->chain->posting)
 			continue;
-		for (; chain->posted < chain->done; chain->posted++) {
-			if (!ft->ring)
-				return -EFAULT;
-			ret = asys_ring_store(ft, chain->request[chain->posted].cookie,
-					      chain->result[chain->posted]);
-			if (ret)
-				return ret;
-		}
+		ret = asys_store(ft, f);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -828,6 +844,7 @@ static void asys_run_chain(struct fibril *f)
 	struct fibril_task *ft = current->fibrils;
 	struct asys_chain *chain = f->chain;
 	struct pt_regs *regs = fibril_regs(f);
+	bool ia32 = in_ia32_syscall();
 	long ret = 0;
 	u32 i;
 
@@ -841,8 +858,13 @@ static void asys_run_chain(struct fibril *f)
 			f->cookie = req->cookie;
 			ret = asys_prepare(f, req->nr);
 			if (!ret) {
-				asys_run_one(f);
-				fibril_end_call(f);
+				f->result = asys_run(f, regs,
+						     READ_ONCE(current_thread_info()->syscall_work),
+						     ia32);
+				if (unlikely(f->to_end))
+					fibril_end_call(f);
+				else
+					f->of_call = 0;
 			}
 			if (ret >= 0)
 				ret = f->result;

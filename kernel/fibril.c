@@ -220,6 +220,26 @@ static noinline void fibril_restore_groups(struct task_struct *tsk,
 	}
 }
 
+/*
+ * KCSAN changes its own members of the task at any access that it looks at: not
+ * at these.
+ */
+static noinline __no_kcsan void fibril_save_kcsan(struct task_struct *tsk,
+						  struct fibril_state *s)
+{
+#define X(member)	s->member = tsk->member;
+	FIBRIL_KCSAN(X)
+#undef X
+}
+
+static noinline __no_kcsan void fibril_restore_kcsan(struct task_struct *tsk,
+						     struct fibril_state *s)
+{
+#define X(member)	tsk->member = s->member;
+	FIBRIL_KCSAN(X)
+#undef X
+}
+
 static __always_inline void fibril_save(struct task_struct *tsk,
 					struct fibril *f)
 {
@@ -239,6 +259,8 @@ static __always_inline void fibril_save(struct task_struct *tsk,
 	memcpy(f->locks.held_locks, tsk->held_locks,
 	       tsk->lockdep_depth * sizeof(tsk->held_locks[0]));
 #endif
+	if (IS_ENABLED(CONFIG_KCSAN))
+		fibril_save_kcsan(tsk, s);
 }
 
 static __always_inline void fibril_restore(struct task_struct *tsk,
@@ -259,6 +281,8 @@ static __always_inline void fibril_restore(struct task_struct *tsk,
 	memcpy(tsk->held_locks, f->locks.held_locks,
 	       tsk->lockdep_depth * sizeof(tsk->held_locks[0]));
 #endif
+	if (IS_ENABLED(CONFIG_KCSAN))
+		fibril_restore_kcsan(tsk, s);
 }
 
 /*
@@ -1095,8 +1119,11 @@ notrace void fibril_done(struct fibril *f)
 /* Nothing may wait for it to return, nor for its caller. */
 NOKPROBE_SYMBOL(fibril_done);
 
-/* Keep what home gets back when a fibril of this batch sleeps. */
-void fibril_save_home(struct fibril_task *ft)
+/*
+ * Keep what home gets back when a fibril of this batch sleeps.  Home goes on in
+ * the caller then: KCSAN is not to count this function.
+ */
+void __no_kcsan fibril_save_home(struct fibril_task *ft)
 {
 	struct task_struct *tsk = current;
 
@@ -1444,10 +1471,11 @@ static enum hrtimer_restart fibril_timeout(struct hrtimer *timer)
 			break;
 		timerqueue_del(&ft->deadlines, node);
 		f = container_of(node, struct fibril_top, deadline)->fibril;
-		f->timed_out = true;
+		WRITE_ONCE(f->timed_out, true);
 		if (f->queued && !test_and_set_tsk_thread_flag(tsk, TIF_FIBRIL))
 			kick_process(tsk);
-		WRITE_ONCE(f->cancel, FIBRIL_KILL);
+		/* Pairs with asys_result(). */
+		smp_store_release(&f->cancel, FIBRIL_KILL);
 		if (f == ft->running)
 			set_tsk_thread_flag(tsk, TIF_FIBRIL_END);
 		/* Without the lock, it may finish before we wake it. */

@@ -110,6 +110,14 @@
 #define FIBRIL_RARE_KASAN(X)
 #endif
 
+#ifdef CONFIG_KCSAN
+#define FIBRIL_KCSAN(X)		\
+	X(kcsan_ctx)		\
+	X(kcsan_stack_depth)
+#else
+#define FIBRIL_KCSAN(X)
+#endif
+
 #define FIBRIL_STATE(X)		\
 	FIBRIL_STATE_COMMON(X)	\
 	FIBRIL_STATE_KRETPROBES(X) \
@@ -180,6 +188,7 @@ struct fibril_state {
 	FIBRIL_RARE(X)
 	FIBRIL_CACHES(X)
 	FIBRIL_RESTART(X)
+	FIBRIL_KCSAN(X)
 #undef X
 #define X(member)	unsigned int member:1;
 	FIBRIL_BITS(X)
