@@ -47,8 +47,9 @@ help:
 #: make clean                remove build/
 #:
 #: Variables of every target: KERNEL=dir JOBS=n MEM=size SMP=n
-#:   run:    DEMO='program args' DELAY=ms   check: FLAVOURS='release debug' TESTS='glob'
-#:   shell:  FLAVOUR=release|debug        refresh: BASEREV=commit
+#:   run:    DEMO='program args' DELAY=ms
+#:   check:  FLAVOURS='release debug kcsan' TESTS='glob'
+#:   shell:  FLAVOUR=release|debug|kcsan  refresh: BASEREV=commit
 #:   bench:  ROWS='statx pread*' BASELINE=0|1
 
 run check shell apply patches refresh lint versions steps bench torture:
