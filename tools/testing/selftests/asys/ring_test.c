@@ -1498,6 +1498,56 @@ TEST_F(ring, cancel_too_late_in_chain)
 	EMPTY();
 }
 
+/*
+ * The last completions of a chain go to a ring whose memory has to be brought in.
+ * It is there before the fibril goes on, and home stores them, since the ring was
+ * full before: they are not stored twice.
+ */
+TEST_F(ring, flush_while_chain_posts)
+{
+	struct asys_request r[4];
+	char page[PAGE], buf[2], *where;
+	struct cold cold = {};
+	struct uffdio_copy copy = {
+		.src = (uintptr_t)page, .len = PAGE, .mode = UFFDIO_COPY_MODE_DONTWAKE,
+	};
+	struct uffdio_range range = { .len = PAGE };
+	int i;
+
+	NEED_COLD(&cold, 1);
+	memset(page, 0, sizeof(page));
+	self->ring = (struct asys_ring *)cold.mem;
+	self->entries = 4;
+	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
+	ASSERT_EQ(0, set_ring(self->ring, self->entries));
+	for (i = 0; i < 4; i++)
+		FILL(&r[i], i, __NR_getppid);
+	ASSERT_EQ(4, enter(r, 4, 0, 0, NULL));
+	FILL(&r[0], 4, __NR_read, self->p[0], &buf[0], 1);
+	FILL(&r[1], 5, __NR_read, self->p[0], &buf[1], 1);
+	r[0].flags = ASYS_R_LINK;
+	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	ASSERT_EQ(1, write(self->p[1], "a", 1));
+	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
+	for (i = 0; i < 4; i++)
+		TAKE(i, getppid());
+
+	memcpy(page, cold.mem, PAGE);
+	ASSERT_EQ(0, madvise(cold.mem, PAGE, MADV_DONTNEED));
+	ASSERT_EQ(1, write(self->p[1], "b", 1));
+	where = cold_wait(&cold);
+	ASSERT_EQ(cold.mem, where);
+	copy.dst = range.start = (uintptr_t)cold.mem;
+	ASSERT_EQ(0, ioctl(cold.uffd, UFFDIO_COPY, &copy));
+	ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
+	TAKE(4, 1);
+	TAKE(5, 1);
+	EXPECT_EQ(0U, THERE());
+	ASSERT_EQ(0, ioctl(cold.uffd, UFFDIO_WAKE, &range));
+	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
+	EMPTY();
+}
+
 /* Memory for the first call has to come from somewhere. */
 TEST(atomic)
 {
