@@ -23,11 +23,14 @@ WITH   ?=
 # bench: patterns of rows; whether to measure the kernel without the series
 ROWS   ?=
 BASELINE ?= 1
+# profile: a row, and which peers
+ROW    ?=
+PEERS  ?= asys io_uring-defer
 # refresh: the commit of KERNEL that the series starts from
 BASEREV ?=
 
 override KERNEL := $(if $(KERNEL),$(abspath $(KERNEL)))
-export KERNEL JOBS MEM SMP DEMO DELAY CMD FLAVOUR FLAVOURS TESTS WITH BASEREV ROWS BASELINE
+export KERNEL JOBS MEM SMP DEMO DELAY CMD FLAVOUR FLAVOURS TESTS WITH BASEREV ROWS BASELINE ROW PEERS
 
 help:
 	@sed -n 's/^#: //p' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +46,7 @@ help:
 #: make versions             try the series on every 6.12.y that apt offers
 #: make steps                build after every patch, with fibrils and without
 #: make bench                measure, beside io_uring, libaio and threads
+#: make profile ROW='...'    what the instructions of a row are spent on
 #: make torture              forced mode under real programs, for long
 #: make clean                remove build/
 #:
@@ -51,11 +55,12 @@ help:
 #:   check:  FLAVOURS='release debug kcsan' TESTS='glob'
 #:   shell:  FLAVOUR=release|debug|kcsan  refresh: BASEREV=commit
 #:   bench:  ROWS='statx pread*' BASELINE=0|1
+#:   profile: ROW='null_blk 10 us, depth 32' PEERS='asys io_uring-defer plain'
 
-run check shell apply patches refresh lint versions steps bench torture:
+run check shell apply patches refresh lint versions steps bench profile torture:
 	@harness/$@
 
 clean:
 	rm -rf build
 
-.PHONY: help run check shell apply patches refresh lint versions steps bench torture clean
+.PHONY: help run check shell apply patches refresh lint versions steps bench profile torture clean
