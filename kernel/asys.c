@@ -384,22 +384,24 @@ struct asys_chain {
 static int asys_chain_store(struct fibril_task *ft, struct asys_chain *chain)
 {
 	struct asys_ring __user *ring = ft->ring;
-	u32 i = chain->posted;
+	/* No index below, whose bounds would be checked: not during the access. */
+	const struct asys_request *req = chain->request + chain->posted;
+	const struct asys_request *end = chain->request + chain->done;
+	const s64 *result = chain->result + chain->posted;
 	int room;
 
 	if (unlikely(!asys_access_begin(ring, sizeof(*ring))))
 		return -EFAULT;
 	room = asys_ring_room(ft, ring);
-	for (; room > 0 && i < chain->done; room--, i++) {
-		if (unlikely(__asys_ring_store(ft, ring, chain->request[i].cookie,
-					       chain->result[i]))) {
+	for (; room > 0 && req != end; room--, req++, result++) {
+		if (unlikely(__asys_ring_store(ft, ring, req->cookie, *result))) {
 			room = -EFAULT;
 			break;
 		}
 	}
 	asys_access_end();
-	chain->posted = i;
-	if (i == chain->done)
+	chain->posted = req - chain->request;
+	if (req == end)
 		return 0;
 	return room < 0 ? room : -ENOSPC;
 }

@@ -1537,7 +1537,8 @@ TEST_F(ring, flush_while_chain_posts)
 	ASSERT_EQ(1, write(self->p[1], "b", 1));
 	where = cold_wait(&cold);
 	ASSERT_EQ(cold.mem, where);
-	copy.dst = range.start = (uintptr_t)cold.mem;
+	copy.dst = (uintptr_t)cold.mem;
+	range.start = copy.dst;
 	ASSERT_EQ(0, ioctl(cold.uffd, UFFDIO_COPY, &copy));
 	ASSERT_EQ(0, enter(NULL, 0, 0, 0, NULL));
 	TAKE(4, 1);
