@@ -434,8 +434,13 @@ static int asys_post(struct fibril_task *ft, struct fibril *f, bool sleep)
 
 	for (tries = 0; tries < 3; tries++) {
 		ret = asys_store(ft, f);
-		if (likely(ret != -EFAULT) || !sleep || !ft->ring ||
-		    !asys_ring_fault_in(ft))
+		if (likely(ret != -EFAULT) || !sleep || !ft->ring)
+			break;
+		/* Some may be there, and home may be who brings in the memory. */
+		if (ft->waiting && !ft->wait_left)
+			wake_up_context(current, TASK_NORMAL,
+					FIBRIL_REF(FIBRIL_HOME));
+		if (!asys_ring_fault_in(ft))
 			break;
 	}
 	return ret;

@@ -238,6 +238,10 @@ static noinline __no_kcsan void fibril_restore_kcsan(struct task_struct *tsk,
 #define X(member)	tsk->member = s->member;
 	FIBRIL_KCSAN(X)
 #undef X
+#ifdef CONFIG_KCSAN_WEAK_MEMORY
+	/* What was delayed when it was saved: pi_lock was a barrier since. */
+	tsk->kcsan_ctx.reorder_access.size = 0;
+#endif
 }
 
 static __always_inline void fibril_save(struct task_struct *tsk,

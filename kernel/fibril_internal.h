@@ -110,10 +110,15 @@
 #define FIBRIL_RARE_KASAN(X)
 #endif
 
+#ifdef CONFIG_KCSAN_WEAK_MEMORY
+#define FIBRIL_KCSAN_WEAK(X)		X(kcsan_stack_depth)
+#else
+#define FIBRIL_KCSAN_WEAK(X)
+#endif
 #ifdef CONFIG_KCSAN
 #define FIBRIL_KCSAN(X)		\
 	X(kcsan_ctx)		\
-	X(kcsan_stack_depth)
+	FIBRIL_KCSAN_WEAK(X)
 #else
 #define FIBRIL_KCSAN(X)
 #endif
