@@ -424,26 +424,31 @@ static int asys_store(struct fibril_task *ft, struct fibril *f)
 	return ret;
 }
 
+/* Wake home if it waits for no more completions than there are. */
+static void asys_wake_home(struct fibril_task *ft)
+{
+	if (ft->waiting && !ft->wait_left)
+		wake_up_context(current, TASK_NORMAL, FIBRIL_REF(FIBRIL_HOME));
+}
+
 /*
  * The same, after bringing the memory in if @sleep.  Others may store meanwhile,
- * home also what @f has.
+ * home also what @f has: what asys_store() says last is what counts.
  */
 static int asys_post(struct fibril_task *ft, struct fibril *f, bool sleep)
 {
-	int ret, tries;
+	int faults = sleep ? 3 : 0;
+	bool there = true;
+	int ret;
 
-	for (tries = 0; tries < 3; tries++) {
+	for (;;) {
 		ret = asys_store(ft, f);
-		if (likely(ret != -EFAULT) || !sleep || !ft->ring)
-			break;
+		if (likely(ret != -EFAULT) || !there || !faults-- || !ft->ring)
+			return ret;
 		/* Some may be there, and home may be who brings in the memory. */
-		if (ft->waiting && !ft->wait_left)
-			wake_up_context(current, TASK_NORMAL,
-					FIBRIL_REF(FIBRIL_HOME));
-		if (!asys_ring_fault_in(ft))
-			break;
+		asys_wake_home(ft);
+		there = asys_ring_fault_in(ft);
 	}
-	return ret;
 }
 
 static void asys_free_chain(struct fibril_task *ft, struct fibril *f)
@@ -841,8 +846,7 @@ static void asys_post_early(struct fibril_task *ft, struct fibril *f)
 	if (ft->eventfd)
 		eventfd_signal(ft->eventfd);
 	f->chain->posting = false;
-	if (ft->waiting && !ft->wait_left)
-		wake_up_context(current, TASK_NORMAL, FIBRIL_REF(FIBRIL_HOME));
+	asys_wake_home(ft);
 }
 
 /* The calls of a chain, on their fibril. */
@@ -1210,8 +1214,12 @@ static __always_inline struct fibril *asys_get_fibril(struct fibril_task *ft,
 	return f;
 }
 
-/* Ask about the call that @f is ready for, and make it; true: it has finished. */
-static bool asys_take_asked(struct asys_batch *b, struct fibril *f)
+/*
+ * Ask about the call that @f is ready for, and make it; true: it has finished.
+ * Inlined, as is whatever calls fibril_run() for a batch: KCSAN counts functions,
+ * and home goes on in the one where it was saved.
+ */
+static __always_inline bool asys_take_asked(struct asys_batch *b, struct fibril *f)
 {
 	long ret = asys_prepare(f, b->head.nr);
 
@@ -1227,7 +1235,8 @@ static bool asys_take_asked(struct asys_batch *b, struct fibril *f)
 }
 
 /* Run the chain that is next; true: @f has finished. */
-static bool asys_take_chain(struct asys_batch *b, struct fibril *f, gfp_t gfp)
+static __always_inline bool asys_take_chain(struct asys_batch *b,
+					    struct fibril *f, gfp_t gfp)
 {
 	struct fibril_task *ft = b->ft;
 	long n = asys_get_chain(ft, f, b->next, b->end - b->next, gfp);

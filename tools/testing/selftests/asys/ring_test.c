@@ -1088,17 +1088,13 @@ TEST_F(ring, event_fd_chain)
 	}
 }
 
-/* It is told, too, of what does not fit into the ring. */
-TEST_F(ring, event_fd_chain_full)
+/* A ring of 4 that is full, with cookies 0 to 3, and a chain of 4 and 5, asleep */
+static void full_with_chain(struct __test_metadata *_metadata,
+			    FIXTURE_DATA(ring) *self, char *buf)
 {
 	struct asys_request r[4];
-	uint64_t count;
-	char buf[2];
-	int fd, i;
+	int i;
 
-	fd = eventfd(0, EFD_NONBLOCK);
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &fd, sizeof(fd)));
 	self->entries = 4;
 	ASSERT_EQ(0, set_ring(self->ring, self->entries));
 	for (i = 0; i < 4; i++)
@@ -1108,6 +1104,19 @@ TEST_F(ring, event_fd_chain_full)
 	FILL(&r[1], 5, __NR_read, self->p[0], &buf[1], 1);
 	r[0].flags = ASYS_R_LINK;
 	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+}
+
+/* It is told, too, of what does not fit into the ring. */
+TEST_F(ring, event_fd_chain_full)
+{
+	uint64_t count;
+	char buf[2];
+	int fd, i;
+
+	fd = eventfd(0, EFD_NONBLOCK);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &fd, sizeof(fd)));
+	full_with_chain(_metadata, self, buf);
 	FAILS(EAGAIN, read(fd, &count, 8));
 	ASSERT_EQ(1, write(self->p[1], "a", 1));
 	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
@@ -1505,7 +1514,6 @@ TEST_F(ring, cancel_too_late_in_chain)
  */
 TEST_F(ring, flush_while_chain_posts)
 {
-	struct asys_request r[4];
 	char page[PAGE], buf[2], *where;
 	struct cold cold = {};
 	struct uffdio_copy copy = {
@@ -1517,16 +1525,8 @@ TEST_F(ring, flush_while_chain_posts)
 	NEED_COLD(&cold, 1);
 	memset(page, 0, sizeof(page));
 	self->ring = (struct asys_ring *)cold.mem;
-	self->entries = 4;
 	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
-	ASSERT_EQ(0, set_ring(self->ring, self->entries));
-	for (i = 0; i < 4; i++)
-		FILL(&r[i], i, __NR_getppid);
-	ASSERT_EQ(4, enter(r, 4, 0, 0, NULL));
-	FILL(&r[0], 4, __NR_read, self->p[0], &buf[0], 1);
-	FILL(&r[1], 5, __NR_read, self->p[0], &buf[1], 1);
-	r[0].flags = ASYS_R_LINK;
-	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
+	full_with_chain(_metadata, self, buf);
 	ASSERT_EQ(1, write(self->p[1], "a", 1));
 	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
 	for (i = 0; i < 4; i++)
@@ -1547,6 +1547,58 @@ TEST_F(ring, flush_while_chain_posts)
 	ASSERT_EQ(0, ioctl(cold.uffd, UFFDIO_WAKE, &range));
 	ASSERT_EQ(0, enter(NULL, 0, 1, 0, NULL));
 	EMPTY();
+}
+
+struct waker {
+	pid_t home;
+	int fd;
+};
+
+static void *wake_when_asleep(void *arg)
+{
+	struct waker *w = arg;
+
+	wait_state(getpid(), w->home, 'S');
+	MUST(write(w->fd, "x", 1) == 1);
+	return NULL;
+}
+
+/*
+ * Two completions of a chain, of which the second goes to a page that is not
+ * there.  Home waits for one, and is woken: it is who brings in the page.
+ */
+TEST_F(ring, wait_while_chain_posts)
+{
+	struct waker w = { .home = asys_gettid(), .fd = self->p[1] };
+	char page[PAGE] = {}, byte;
+	struct cold cold = {};
+	struct asys_request r[3];
+	pthread_t thread;
+
+	NEED_COLD(&cold, 3);
+	self->ring = (struct asys_ring *)page;
+	self->ring->head = PAGES_FIRST - 1;
+	self->ring->tail = PAGES_FIRST - 1;
+	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
+	self->ring = (struct asys_ring *)cold.mem;
+	self->entries = PAGES_ENTRIES;
+	ASSERT_EQ(0, set_ring(self->ring, self->entries));
+	FILL(&r[0], 1, ASYS_NOP);
+	FILL(&r[1], 2, __NR_read, self->p[0], &byte, 1);
+	FILL(&r[2], 3, ASYS_NOP);
+	r[0].flags = ASYS_R_LINK;
+	r[1].flags = ASYS_R_LINK;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, wake_when_asleep, &w));
+	ASSERT_EQ(3, enter(r, 3, 1, 0, NULL));
+	TAKE(1, 0);
+	ASSERT_EQ(cold.mem + PAGE, cold_wait(&cold));
+	memset(page, 0, sizeof(page));
+	ASSERT_EQ(0, cold_fill(&cold, cold.mem + PAGE, page));
+	ASSERT_EQ(0, enter(NULL, 0, 2, 0, NULL));
+	TAKE(2, 1);
+	TAKE(3, 0);
+	EMPTY();
+	ASSERT_EQ(0, pthread_join(thread, NULL));
 }
 
 /* Memory for the first call has to come from somewhere. */
