@@ -1090,18 +1090,17 @@ TEST_F(ring, event_fd_chain)
 
 /* A ring of 4 that is full, with cookies 0 to 3, and a chain of 4 and 5, asleep */
 static void full_with_chain(struct __test_metadata *_metadata,
-			    FIXTURE_DATA(ring) *self, char *buf)
+			    struct asys_ring *ring, int fd, char *buf)
 {
 	struct asys_request r[4];
 	int i;
 
-	self->entries = 4;
-	ASSERT_EQ(0, set_ring(self->ring, self->entries));
+	ASSERT_EQ(0, set_ring(ring, 4));
 	for (i = 0; i < 4; i++)
 		FILL(&r[i], i, __NR_getppid);
 	ASSERT_EQ(4, enter(r, 4, 0, 0, NULL));
-	FILL(&r[0], 4, __NR_read, self->p[0], &buf[0], 1);
-	FILL(&r[1], 5, __NR_read, self->p[0], &buf[1], 1);
+	FILL(&r[0], 4, __NR_read, fd, &buf[0], 1);
+	FILL(&r[1], 5, __NR_read, fd, &buf[1], 1);
 	r[0].flags = ASYS_R_LINK;
 	ASSERT_EQ(2, enter(r, 2, 0, 0, NULL));
 }
@@ -1116,7 +1115,8 @@ TEST_F(ring, event_fd_chain_full)
 	fd = eventfd(0, EFD_NONBLOCK);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, control(ASYS_CTL_EVENTFD, &fd, sizeof(fd)));
-	full_with_chain(_metadata, self, buf);
+	self->entries = 4;
+	full_with_chain(_metadata, self->ring, self->p[0], buf);
 	FAILS(EAGAIN, read(fd, &count, 8));
 	ASSERT_EQ(1, write(self->p[1], "a", 1));
 	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
@@ -1526,7 +1526,8 @@ TEST_F(ring, flush_while_chain_posts)
 	memset(page, 0, sizeof(page));
 	self->ring = (struct asys_ring *)cold.mem;
 	ASSERT_EQ(0, cold_fill(&cold, cold.mem, page));
-	full_with_chain(_metadata, self, buf);
+	self->entries = 4;
+	full_with_chain(_metadata, self->ring, self->p[0], buf);
 	ASSERT_EQ(1, write(self->p[1], "a", 1));
 	EXPECT_EQ(ASYS_RING_OVERFLOW, self->ring->flags);
 	for (i = 0; i < 4; i++)
