@@ -634,10 +634,10 @@ TEST_F(lib, signal)
 	EMPTY();
 }
 
-static void *interrupt(void *thread)
+static void *interrupt(void *home)
 {
-	usleep(50000);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	wait_state(getpid(), *(pid_t *)home, 'S');
+	MUST(!syscall(__NR_tgkill, getpid(), *(pid_t *)home, SIGUSR1));
 	return NULL;
 }
 
@@ -645,10 +645,11 @@ static void *interrupt(void *thread)
 TEST_F(lib, interrupted)
 {
 	struct sigaction sa = { .sa_handler = handler, .sa_flags = SA_RESTART };
-	pthread_t me = pthread_self(), t;
 	struct asys *a = &self->a;
 	struct asys_completion c;
+	pid_t me = asys_gettid();
 	int i, ret = 0;
+	pthread_t t;
 
 	sigaction(SIGUSR1, &sa, NULL);
 	READ(0);
@@ -1589,9 +1590,10 @@ TEST_F(lib, cancel_later)
 
 static int frozen;
 
-static void *interrupt_and_thaw(void *thread)
+static void *interrupt_and_thaw(void *home)
 {
-	interrupt(thread);
+	usleep(50000);
+	MUST(!syscall(__NR_tgkill, getpid(), *(pid_t *)home, SIGUSR1));
 	usleep(50000);
 	MUST(!ioctl(frozen, FITHAW, 0));
 	return NULL;
@@ -1601,9 +1603,10 @@ static void *interrupt_and_thaw(void *thread)
 TEST_F(lib, exit_later)
 {
 	struct sigaction sa = { .sa_handler = handler };
-	pthread_t me = pthread_self(), t;
 	struct asys *a = &self->a;
+	pid_t me = asys_gettid();
 	struct asys_info info;
+	pthread_t t;
 	int fd;
 
 	NEED_ROOT();

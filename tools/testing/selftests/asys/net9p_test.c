@@ -212,6 +212,8 @@ struct sender {
 	struct server *server;
 	pid_t home;
 	int fd;
+	/* Home has been interrupted. */
+	int done;
 };
 
 /* Alone on the CPU of home: the call is late, and home has a signal, when it runs. */
@@ -220,6 +222,7 @@ static void *sender_main(void *arg)
 	struct sched_param fifo = { .sched_priority = 1 };
 	struct sender *s = arg;
 	uint64_t until;
+	int i;
 
 	wait_state(getpid(), s->home, 'S');
 	MUST(!sched_setscheduler(0, SCHED_FIFO, &fifo));
@@ -231,7 +234,9 @@ static void *sender_main(void *arg)
 	MUST(!sched_setscheduler(0, SCHED_OTHER, &fifo));
 	while (!look(&s->server->flushed))
 		usleep(1000);
-	/* Lest home sleep for ever */
+	/* Lest home sleep for ever: it should have been done long ago. */
+	for (i = 0; i < 10000 && !look(&s->done); i++)
+		usleep(1000);
 	MUST(write(s->fd, "x", 1) == 1);
 	return NULL;
 }
@@ -240,7 +245,7 @@ static void *sender_main(void *arg)
 TEST_F(net9p, signal)
 {
 	struct sigaction act = { .sa_handler = nothing };
-	struct sender s = { &self->server, asys_gettid(), self->p[1] };
+	struct sender s = { &self->server, asys_gettid(), self->p[1], 0 };
 	pthread_t thread;
 	struct statx st;
 	int cpu[2];
@@ -253,6 +258,7 @@ TEST_F(net9p, signal)
 	START_STATX(8, 50000, &st);
 	EXPECT_EQ(-1, read(self->p[0], &c, 1));
 	EXPECT_EQ(EINTR, errno);
+	set(&s.done, 1);
 	ASSERT_EQ(0, pthread_join(thread, NULL));
 	set(&self->server.go, 1);
 	ASSERT_EQ(0, syscall(__NR_asys_enter, NULL, 0, 1, 0, NULL, 0));

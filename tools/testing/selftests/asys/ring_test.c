@@ -326,7 +326,7 @@ TEST_F(ring, deferred)
 /* Nobody asks for it: home sleeps for something else, or does not sleep. */
 TEST_F(ring, deferred_unasked)
 {
-	struct timespec nap = { .tv_nsec = 1000000 };
+	struct timespec nap = { .tv_nsec = 100000000 };
 	struct asys_wait now = { .timeout = 1 };
 	struct asys_request r;
 	pid_t child;
