@@ -120,7 +120,8 @@ static __always_inline unsigned int fibril_uses(struct task_struct *tsk)
 	unsigned long any = tsk->flags & PF_FIBRIL;
 	bool bits = false;
 
-#define X(member)	any |= fibril_word(tsk->member);
+	/* One after the other: gcc has no registers to read all of them first. */
+#define X(member)	any |= fibril_word(tsk->member); OPTIMIZER_HIDE_VAR(any);
 	FIBRIL_RARE(X)
 	FIBRIL_CACHES(X)
 #undef X
@@ -244,6 +245,8 @@ static noinline __no_kcsan void fibril_restore_kcsan(struct task_struct *tsk,
 #endif
 }
 
+/* These are about all but what is the architecture's. */
+
 static __always_inline void fibril_save(struct task_struct *tsk,
 					struct fibril *f)
 {
@@ -253,7 +256,6 @@ static __always_inline void fibril_save(struct task_struct *tsk,
 	FIBRIL_STATE(X)
 	FIBRIL_BITS(X)
 #undef X
-	arch_fibril_save(&s->arch);
 	f->uses = fibril_uses(tsk);
 	if (unlikely(f->uses))
 		fibril_save_groups(tsk, f);
@@ -276,7 +278,6 @@ static __always_inline void fibril_restore(struct task_struct *tsk,
 	FIBRIL_STATE(X)
 	FIBRIL_BITS(X)
 #undef X
-	arch_fibril_restore(&s->arch);
 	if (unlikely(f->uses | old))
 		fibril_restore_groups(tsk, f, old);
 #ifdef CONFIG_LOCKDEP
@@ -559,7 +560,8 @@ static unsigned int fibrils_sleep_state(struct task_struct *tsk,
 }
 
 /* All contexts sleep: what a tracer sees, and may change, is home's. */
-static void __sched fibrils_sleep(struct fibril_task *ft)
+static void __sched fibrils_sleep(struct task_struct *tsk,
+				  struct fibril_task *ft)
 {
 	struct arch_fibril_state own;
 
@@ -567,11 +569,11 @@ static void __sched fibrils_sleep(struct fibril_task *ft)
 		schedule_all_contexts(false);
 		return;
 	}
-	arch_fibril_save(&own);
-	arch_fibril_restore(&ft->home_state.arch);
+	arch_fibril_save(tsk, &own);
+	arch_fibril_restore(tsk, &ft->home_state.arch);
 	schedule_all_contexts(false);
-	arch_fibril_save(&ft->home_state.arch);
-	arch_fibril_restore(&own);
+	arch_fibril_save(tsk, &ft->home_state.arch);
+	arch_fibril_restore(tsk, &own);
 }
 
 /*
@@ -617,7 +619,7 @@ static __always_inline struct fibril *__sched fibril_pick(struct task_struct *ts
 	while (unlikely(!(next = fibril_first(tsk, ft)))) {
 		WRITE_ONCE(tsk->__state, fibrils_sleep_state(tsk, ft));
 		raw_spin_unlock_irq(&tsk->pi_lock);
-		fibrils_sleep(ft);
+		fibrils_sleep(tsk, ft);
 		raw_spin_lock_irq(&tsk->pi_lock);
 	}
 
@@ -664,12 +666,16 @@ static __always_inline void __sched fibril_switch(struct task_struct *tsk,
 		/* Voluntary: for khungtaskd, and for RCU tasks. */
 		tsk->nvcsw++;
 		fibril_save(tsk, prev);
+		arch_fibril_save(tsk, &prev->saved->arch);
 		if (first && prev->saved->plug == next->saved->plug)
 			/* Home's, which goes on with it and its clock. */
 			prev->saved->plug = NULL;
 		else
 			blk_plug_invalidate_ts();
 		fibril_restore(tsk, next, prev->uses);
+		/* Home goes on with that of @prev, which it has called. */
+		if (!first)
+			arch_fibril_restore(tsk, &next->saved->arch);
 		tsk->fibril_stack = (unsigned long)next->stack;
 		if (first)
 			arch_fibril_return(&prev->sp, &next->sp);
@@ -685,7 +691,8 @@ static __always_inline void __sched fibril_switch(struct task_struct *tsk,
 
 /*
  * @f is about to sleep for the first time.  From now on it is on its own; home
- * goes on first, and what home had when it started @f is in home_state.
+ * goes on first, and what home had when it started @f is in home_state, but for
+ * what is the architecture's: home has that of @f.
  */
 static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 			  struct fibril *f)
@@ -701,9 +708,6 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 	f->base_cred = get_cred(rcu_dereference_protected(home->saved->cred, 1));
 	list_add_tail(&f->flight, &ft->flight);
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight + 1);
-
-	/* User mode's, which calls before this one may have changed. */
-	arch_fibril_save(&home->saved->arch);
 
 	/* @f may be in the middle of using these. */
 	home->uses &= ~FIBRIL_USES_CACHES;
@@ -1005,7 +1009,8 @@ static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
 	fibril_flush_plug(ft);
 	raw_spin_lock_irq(&tsk->pi_lock);
 	if (unlikely(!f->detached)) {
-		/* It has oopsed; home goes on. */
+		/* It has oopsed; home goes on, with user mode's. */
+		arch_fibril_save(tsk, &ft->home_state.arch);
 		fibril_detach(tsk, ft, f);
 		fibril_enqueue(tsk, ft, &ft->home, false);
 	}
@@ -1025,6 +1030,7 @@ static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
 
 	tsk->nvcsw++;
 	fibril_restore(tsk, next, uses);
+	arch_fibril_restore(tsk, &next->saved->arch);
 	/* These are not current_cred() any more. */
 	put_cred(base_cred);
 	tsk->fibril_stack = (unsigned long)next->stack;

@@ -140,7 +140,7 @@
 	FIBRIL_RARE_NOTIFIERS(X) \
 	FIBRIL_RARE_KASAN(X)
 
-/* Bit-fields, which have no typeof(). */
+/* Bit-fields of one bit, which have no typeof(). */
 #ifdef CONFIG_MEMCG_V1
 #define FIBRIL_BITS_MEMCG_V1(X)		X(in_user_fault)
 #else
@@ -195,7 +195,7 @@ struct fibril_state {
 	FIBRIL_RESTART(X)
 	FIBRIL_KCSAN(X)
 #undef X
-#define X(member)	unsigned int member:1;
+#define X(member)	bool member;
 	FIBRIL_BITS(X)
 	FIBRIL_RARE_BITS(X)
 #undef X

@@ -57,16 +57,19 @@ int arch_fibril_trace_reliable(struct task_struct *p, unsigned long sp,
 			       void *stack, unsigned long *addrs,
 			       unsigned int max);
 
-static __always_inline void arch_fibril_save(struct arch_fibril_state *state)
+/* @tsk is current. */
+static __always_inline void arch_fibril_save(struct task_struct *tsk,
+					     struct arch_fibril_state *state)
 {
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE))
 		state->pkru = rdpkru();
-	state->compat = current_thread_info()->status & TS_COMPAT;
+	state->compat = task_thread_info(tsk)->status & TS_COMPAT;
 }
 
-static __always_inline void arch_fibril_restore(struct arch_fibril_state *state)
+static __always_inline void arch_fibril_restore(struct task_struct *tsk,
+						struct arch_fibril_state *state)
 {
-	struct thread_info *ti = current_thread_info();
+	struct thread_info *ti = task_thread_info(tsk);
 
 	/* Expensive to write, and nearly always the same. */
 	if (cpu_feature_enabled(X86_FEATURE_OSPKE) &&
