@@ -483,7 +483,7 @@ TEST_F(handoff, mutex)
 	char *mem = self->cold.mem;
 	int i, overtaken = 0, n;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 20 || (i < 400 && !overtaken); i++) {
 		struct actor owner = {
 			.cold = &self->cold, .cpu = self->cpu, .fd = self->p[1],
 			.ret = -1,
