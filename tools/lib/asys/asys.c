@@ -421,13 +421,14 @@ ASYS_EXPORT int asys_submit_and_wait_for(struct asys *a, unsigned int min,
 					 const struct timespec *timeout,
 					 const sigset_t *sigmask)
 {
-	unsigned int ready, refused;
+	unsigned int ready, before, refused;
 	struct asys_wait wait;
 	int ret;
 
 	ret = get_wait(&wait, timeout, sigmask);
 	if (ret)
 		return ret;
+	before = asys_ready(a);
 
 	/*
 	 * Not in one call with the wait: requests that are refused count as
@@ -437,8 +438,9 @@ ASYS_EXPORT int asys_submit_and_wait_for(struct asys *a, unsigned int min,
 	if (ret && (!min || !is_passing(a, ret)))
 		return ret;
 
+	/* Who has finished meanwhile has made room: the next time, not now. */
 	ready = asys_ready(a);
-	if (ready >= min)
+	if (ready >= min || (ret && ready != before))
 		return 0;
 	if (ret)
 		min = ready + 1;

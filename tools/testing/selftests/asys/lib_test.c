@@ -271,15 +271,15 @@ TEST(probe)
 	EXPECT_EQ(-EFAULT, asys_probe((void *)8));
 }
 
-/* Answer a system call with an error; args[1] > 0 only, if so wished. */
-static int answer(int nr, bool with_requests, int error)
+/* Have a filter do something about a system call; args[1] > 0 only, if so wished. */
+static int filter_call(int nr, bool with_requests, uint32_t action)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 3),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, with_requests, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
@@ -293,8 +293,8 @@ TEST(old_kernel)
 	struct asys_info info;
 	struct asys a;
 
-	ASSERT_EQ(0, answer(__NR_asys_enter, false, ENOSYS));
-	ASSERT_EQ(0, answer(__NR_asys_control, false, ENOSYS));
+	ASSERT_EQ(0, filter_call(__NR_asys_enter, false, SECCOMP_RET_ERRNO | ENOSYS));
+	ASSERT_EQ(0, filter_call(__NR_asys_control, false, SECCOMP_RET_ERRNO | ENOSYS));
 	EXPECT_EQ(-ENOSYS, asys_probe(&info));
 	EXPECT_EQ(-ENOSYS, asys_init(&a, ENTRIES, 0));
 	asys_exit(&a);
@@ -552,9 +552,9 @@ TEST_F(lib, for_each)
 	EMPTY();
 }
 
-static void *write_soon(void *fd)
+static void *write_when_asleep(void *fd)
 {
-	usleep(50000);
+	wait_state(getpid(), getpid(), 'S');
 	MUST(write(*(int *)fd, "x", 1) == 1);
 	return NULL;
 }
@@ -573,7 +573,7 @@ TEST_F(lib, wait)
 	EXPECT_LE(20000000, now_ns() - from);
 	/* Forever; modulo 2^64 nanoseconds, it would be 20 ms. */
 	ts.tv_sec = 1L << 55;
-	ASSERT_EQ(0, pthread_create(&t, NULL, write_soon, &self->p[1]));
+	ASSERT_EQ(0, pthread_create(&t, NULL, write_when_asleep, &self->p[1]));
 	EXPECT_EQ(0, asys_submit_and_wait_for(a, 1, &ts, NULL));
 	TAKE(1, 1);
 	pthread_join(t, NULL);
@@ -581,7 +581,7 @@ TEST_F(lib, wait)
 	EXPECT_EQ(0, asys_submit_and_wait(a, 1));
 
 	READ(2);
-	ASSERT_EQ(0, pthread_create(&t, NULL, write_soon, &self->p[1]));
+	ASSERT_EQ(0, pthread_create(&t, NULL, write_when_asleep, &self->p[1]));
 	ASSERT_EQ(0, asys_next(a, &c));
 	EXPECT_EQ(2, c.cookie);
 	pthread_join(t, NULL);
@@ -653,6 +653,7 @@ TEST_F(lib, interrupted)
 
 	sigaction(SIGUSR1, &sa, NULL);
 	READ(0);
+	ASSERT_EQ(0, asys_submit_requests(a));
 	for (i = 0; i < 4; i++) {
 		ASSERT_EQ(0, pthread_create(&t, NULL, interrupt, &me));
 		switch (i) {
@@ -981,7 +982,7 @@ TEST_F(lib, refused_wait)
 	READ(1);
 	READ(2);
 	QUEUE(3, __NR_fork);
-	ASSERT_EQ(0, pthread_create(&t, NULL, write_soon, &self->p[1]));
+	ASSERT_EQ(0, pthread_create(&t, NULL, write_when_asleep, &self->p[1]));
 	ASSERT_EQ(0, asys_submit_and_wait(a, 2));
 	pthread_join(t, NULL);
 	TAKE(1, 1);
@@ -1148,7 +1149,7 @@ TEST_F(lib, limit)
 	EXPECT_EQ(-EAGAIN, asys_submit_requests(a));
 	EXPECT_EQ(4, a->in_flight);
 	/* One that finishes is enough to go on. */
-	ASSERT_EQ(0, pthread_create(&t, NULL, write_soon, &self->p[1]));
+	ASSERT_EQ(0, pthread_create(&t, NULL, write_when_asleep, &self->p[1]));
 	EXPECT_EQ(0, asys_submit_and_wait(a, 30));
 	pthread_join(t, NULL);
 	TAKE(0, 1);
@@ -1177,6 +1178,35 @@ TEST_F(lib, limit)
 	EXPECT_EQ(60, done);
 	EXPECT_EQ(0, write_long(SYSCTL_PER_TASK, old));
 	EMPTY();
+}
+
+static int room_fd;
+
+/* What a call finds that is at the limit; and then there is room. */
+static void at_limit(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	uc->uc_mcontext.gregs[REG_RAX] = -EAGAIN;
+	MUST(write(room_fd, "x", 1) == 1);
+}
+
+/* It does not wait for a second one to finish, which may need what is queued. */
+TEST_F(lib, limit_over)
+{
+	struct sigaction sa = { .sa_sigaction = at_limit, .sa_flags = SA_SIGINFO };
+	struct asys *a = &self->a;
+
+	READ(1);
+	READ(2);
+	ASSERT_EQ(0, asys_submit_requests(a));
+	QUEUE(3, __NR_write, self->p[1], "x", 1);
+	room_fd = self->p[1];
+	ASSERT_EQ(0, sigaction(SIGSYS, &sa, NULL));
+	ASSERT_EQ(0, filter_call(__NR_asys_enter, true, SECCOMP_RET_TRAP));
+	EXPECT_EQ(0, asys_submit_and_wait(a, 3));
+	TAKE(1, 1);
+	EXPECT_EQ(2, asys_pending(a));
 }
 
 /* Errors that are not of a request leave the queue as it is. */
@@ -1227,7 +1257,7 @@ TEST_F(lib, no_memory)
 
 	READ(1);
 	ASSERT_EQ(0, asys_submit_requests(a));
-	ASSERT_EQ(0, answer(__NR_asys_enter, true, ENOMEM));
+	ASSERT_EQ(0, filter_call(__NR_asys_enter, true, SECCOMP_RET_ERRNO | ENOMEM));
 	QUEUE(2, ASYS_NOP);
 	EXPECT_EQ(-ENOMEM, asys_submit_requests(a));
 	EXPECT_EQ(-ETIME, asys_submit_and_wait_for(a, 1, &(struct timespec){ }, NULL));
