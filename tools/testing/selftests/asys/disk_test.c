@@ -526,7 +526,7 @@ TEST_F(disk, close_unlinked)
 	bool cold = true;
 	int64_t ret;
 
-	for (i = 0; i < 4 || (i < ROUNDS && cold && !asleep); i++) {
+	for (i = 0; i < 4 || (i < 16 && cold && !asleep); i++) {
 		ASSERT_EQ(0, mkdir("parent", 0700));
 		fd = make_file("parent/big", 2048);
 		ASSERT_LE(0, fd);

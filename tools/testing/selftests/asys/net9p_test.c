@@ -226,7 +226,7 @@ static void *sender_main(void *arg)
 
 	wait_state(getpid(), s->home, 'S');
 	MUST(!sched_setscheduler(0, SCHED_FIFO, &fifo));
-	until = now_ns() + 100000000;
+	until = now_ns() + 600000000;
 	while (now_ns() < until)
 		;
 	MUST(!syscall(__NR_tgkill, getpid(), s->home, SIGUSR1));
@@ -255,7 +255,7 @@ TEST_F(net9p, signal)
 	two_cpus(cpu);
 	ASSERT_EQ(0, pin_to(cpu[0]));
 	ASSERT_EQ(0, pthread_create(&thread, NULL, sender_main, &s));
-	START_STATX(8, 50000, &st);
+	START_STATX(8, 500000, &st);
 	EXPECT_EQ(-1, read(self->p[0], &c, 1));
 	EXPECT_EQ(EINTR, errno);
 	set(&s.done, 1);

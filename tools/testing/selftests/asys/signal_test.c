@@ -528,7 +528,7 @@ TEST_F(signals, restart_block)
 		ASSERT_TRUE(WIFSTOPPED(status));
 		ASSERT_EQ(0, kill(pid, SIGCONT));
 		/* Let it move. */
-		sched_yield();
+		usleep(1000);
 	}
 	ASSERT_TRUE(WIFEXITED(status));
 	EXPECT_EQ(7, WEXITSTATUS(status));
