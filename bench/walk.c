@@ -5,6 +5,7 @@
  * request; cold, nothing of it is in memory.
  */
 #include <dirent.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
@@ -194,21 +195,21 @@ static void walk_threads(struct found *found, int n)
 }
 
 /*
- * asys: a call in flight has a slot, whose number is its cookie.  A directory is
- * opened, read, and read again when all that was in it has been asked about.
+ * asys: a call in flight has a slot, which is its cookie.  A directory is opened,
+ * read, and read again when all that was in it has been asked about.
  */
 
 #define SLOTS	128
+#define BATCH	32
 
 static struct slot {
+	struct slot *next;
 	struct dir *dir;
-	unsigned int nr;
-	struct statx stx;
 	/* for statx: what it was called for */
 	struct dirent64_k *entry;
-} slots[SLOTS];
-static unsigned int free_slots[SLOTS], nr_free;
-static unsigned int nr_requests;
+	struct statx stx;
+} slots[SLOTS], *free_slots;
+static unsigned int in_flight, nr_requests;
 /* Directories that are to be opened or read, and that have entries left */
 static struct dir *to_read, *to_stat;
 
@@ -218,76 +219,85 @@ static void push(struct dir **list, struct dir *d)
 	*list = d;
 }
 
-static void add(struct dir *d, struct dirent64_k *e)
+static struct slot *take_slot(struct dir *d, struct dirent64_k *e)
 {
-	unsigned int n = free_slots[--nr_free];
-	struct slot *s = &slots[n];
-	struct call c;
+	struct slot *s = free_slots;
 
+	free_slots = s->next;
 	s->dir = d;
 	s->entry = e;
-	if (e)
-		c = stat_call(d, e, &s->stx);
-	else if (d->fd < 0)
-		c = open_call(d);
-	else
-		c = read_call(d);
-	s->nr = c.nr;
 	d->calls++;
-	asys_set(&requests[nr_requests++], c, n);
+	in_flight++;
+	return s;
 }
 
-/* Add a request, if there is something to do. */
-static bool add_one(void)
+/* Add requests; false: nothing is left, and nothing in flight. */
+static bool add_some(void)
 {
+	struct asys_request *req = requests, *end = requests + BATCH;
 	struct dirent64_k *e;
+	struct slot *s;
 	struct dir *d;
 
-	d = to_read;
-	if (d) {
-		to_read = d->next;
-		add(d, NULL);
-		return true;
-	}
-	while ((d = to_stat)) {
-		e = next_entry(d);
-		if (e) {
-			add(d, e);
-			return true;
+	while (req != end && free_slots) {
+		/* What has been begun comes first: fewer are open at a time. */
+		d = to_stat;
+		if (!d) {
+			d = to_read;
+			if (!d)
+				break;
+			to_read = d->next;
+			s = take_slot(d, NULL);
+			if (d->fd < 0)
+				asys_set(req++, open_call(d), P(s));
+			else
+				asys_set(req++, read_call(d), P(s));
+			continue;
 		}
-		to_stat = d->next;
-		d->listed = false;
-		if (!d->calls)
-			push(&to_read, d);
-		return true;
+		while (req != end && free_slots && (e = next_entry(d))) {
+			s = take_slot(d, e);
+			asys_set(req++, stat_call(d, e, &s->stx), P(s));
+		}
+		if (d->at == d->size) {
+			to_stat = d->next;
+			d->listed = false;
+			if (!d->calls)
+				push(&to_read, d);
+		}
 	}
-	return false;
+	nr_requests = req - requests;
+	return in_flight;
 }
 
-static void finished(unsigned int n, long ret, struct found *found)
+/* @d has been opened, or read. */
+static void dir_finished(struct dir *d, long ret)
 {
-	struct slot *s = &slots[n];
-	struct dir *d = s->dir;
-
-	if (ret < 0)
-		errx(1, "call %u: %s", s->nr, strerror(-ret));
-	free_slots[nr_free++] = n;
-	d->calls--;
-	switch (s->nr) {
-	case __NR_openat:
+	if (d->fd < 0) {
 		d->fd = ret;
 		push(&to_read, d);
-		return;
-	case __NR_getdents64:
-		if (!ret) {
-			close(d->fd);
-			free(d);
-			return;
-		}
+	} else if (!ret) {
+		close(d->fd);
+		free(d);
+	} else {
 		d->size = ret;
 		d->at = 0;
 		d->listed = true;
 		push(&to_stat, d);
+	}
+}
+
+static void finished(struct slot *s, long ret, struct found *found)
+{
+	struct dir *d = s->dir;
+
+	if (ret < 0)
+		errx(1, "%s: %s", d->path, strerror(-ret));
+	s->next = free_slots;
+	free_slots = s;
+	in_flight--;
+	d->calls--;
+	if (!s->entry) {
+		dir_finished(d, ret);
 		return;
 	}
 	found->entries++;
@@ -301,18 +311,14 @@ static void finished(unsigned int n, long ret, struct found *found)
 
 static void begin(void)
 {
-	for (nr_free = 0; nr_free < SLOTS; nr_free++)
-		free_slots[nr_free] = nr_free;
-	push(&to_read, new_dir(NULL, WHERE));
-}
+	int i;
 
-/* Add requests; false: nothing is left, and nothing in flight. */
-static bool add_some(void)
-{
-	nr_requests = 0;
-	while (nr_requests < 32 && nr_free && add_one())
-		;
-	return nr_free != SLOTS;
+	free_slots = NULL;
+	for (i = SLOTS - 1; i >= 0; i--) {
+		slots[i].next = free_slots;
+		free_slots = &slots[i];
+	}
+	push(&to_read, new_dir(NULL, WHERE));
 }
 
 static void walk_asys(struct found *found)
@@ -323,12 +329,12 @@ static void walk_asys(struct found *found)
 	begin();
 	while (add_some()) {
 		/* There is something to wait for if there was nothing to do. */
-		if (asys_enter(requests, nr_requests, nr_requests < 32) != nr_requests)
+		if (asys_enter(requests, nr_requests, nr_requests < BATCH) != nr_requests)
 			errx(1, "asys_enter");
 		tail = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE);
 		for (; head != tail; head++) {
 			c = &ring->completions[head & (RING_ENTRIES - 1)];
-			finished(c->cookie, c->return_code, found);
+			finished((void *)(unsigned long)c->cookie, c->return_code, found);
 		}
 		__atomic_store_n(&ring->head, head, __ATOMIC_RELEASE);
 	}
@@ -338,7 +344,7 @@ static void walk_asys(struct found *found)
 static void walk_calls(struct found *found)
 {
 	struct asys_request *req;
-	long ret[32];
+	long ret[BATCH];
 	unsigned int i;
 
 	begin();
@@ -349,7 +355,7 @@ static void walk_calls(struct found *found)
 						 req->args[2], req->args[3], req->args[4]));
 		}
 		for (i = 0; i < nr_requests; i++)
-			finished(requests[i].cookie, ret[i], found);
+			finished((void *)(unsigned long)requests[i].cookie, ret[i], found);
 	}
 }
 
@@ -408,6 +414,8 @@ static void walk(const struct row *row, enum peer peer)
 	struct found found;
 	int i;
 
+	/* What is freed is used again, and not given back: no page faults. */
+	mallopt(M_TRIM_THRESHOLD, 16 << 20);
 	for (i = -1; i < REPEAT; i++) {
 		memset(&found, 0, sizeof(found));
 		if (row->arg == COLD)

@@ -1036,6 +1036,9 @@ enum asys_why {
 	ASYS_WHY_POST,
 };
 
+/* So many batches begin with a plug after one in which calls have slept for I/O. */
+#define ASYS_PLUG_AHEAD	63
+
 /*
  * What home and the fibrils that run its batch have in common.  A fibril looks
  * at it until it sleeps; from then on home goes on.
@@ -1049,6 +1052,8 @@ struct asys_batch {
 	enum asys_why why;
 	/* so many more completions need not ask whether the ring has room */
 	int room;
+	/* how many calls have slept for I/O */
+	unsigned int ios;
 	long error;
 };
 
@@ -1264,13 +1269,20 @@ static __always_inline void asys_sleeps(struct asys_batch *b, struct fibril *f)
 	trace_asys_sleep(f->nr, f->cookie);
 	if (unlikely(b->head.timeout))
 		fibril_set_deadline(f, ktime_add_us(ktime_get(), b->head.timeout));
+	if (!f->saved->in_iowait)
+		return;
 	/*
 	 * It sleeps for I/O.  Others will, too: let the driver have theirs in
 	 * one go.  For a device that is done with it at once this is not worth
-	 * it, and there, nobody sleeps.
+	 * it, and there, nobody sleeps, unless what it waits for is in a plug.
+	 * So only some batches, after one that shows this, begin with one.
 	 */
-	if (f->saved->in_iowait && !current->plug && b->next != b->end)
+	b->ios++;
+	if (!current->plug && b->next != b->end) {
 		fibril_start_plug(b->ft, b->end - b->next);
+		if (current->plug)
+			b->ft->plug_ahead = ASYS_PLUG_AHEAD;
+	}
 }
 
 /* Take requests until one cannot be taken, or a signal comes. */
@@ -1351,10 +1363,19 @@ static long asys_take_all(struct fibril_task *ft,
 				   sizeof(*requests));
 
 	fibril_begin(ft);
+	if (unlikely(ft->plug_ahead)) {
+		ft->plug_ahead--;
+		fibril_start_plug(ft, min(nr, ft->plug_ios));
+	}
 	asys_take(&b, gfp);
 	/* Whose requests are there sleeps until then. */
-	if (current->plug)
+	if (current->plug) {
 		blk_finish_plug(&ft->plug);
+		/* For one alone, it is not worth it. */
+		ft->plug_ios = min(b.ios, U16_MAX);
+		if (b.ios < 2)
+			ft->plug_ahead = 0;
+	}
 	fibril_trim(ft);
 	return b.next - b.first ?: b.error;
 }

@@ -269,13 +269,20 @@ static __always_inline void fibril_save(struct task_struct *tsk,
 		fibril_save_kcsan(tsk, s);
 }
 
+/*
+ * Take over from a context that used the groups in @old; @first: that has been
+ * called by @f, which is home, and never does so with any of FIBRIL_BITS set.
+ */
 static __always_inline void fibril_restore(struct task_struct *tsk,
-					   struct fibril *f, unsigned int old)
+					   struct fibril *f, unsigned int old,
+					   bool first)
 {
 	struct fibril_state *s = f->saved;
 
 #define X(member)	tsk->member = s->member;
 	FIBRIL_STATE(X)
+#undef X
+#define X(member)	tsk->member = first ? false : s->member;
 	FIBRIL_BITS(X)
 #undef X
 	if (unlikely(f->uses | old))
@@ -311,24 +318,29 @@ static struct fibril *fibril_lookup(struct fibril_task *ft, u32 id)
 	return f && f->id == id ? f : NULL;
 }
 
+static noinline void fibril_raise(struct task_struct *p)
+{
+	set_tsk_thread_flag(p, TIF_FIBRIL);
+	/* Home may be there. */
+	if (p != current)
+		kick_process(p);
+}
+
 /*
  * TIF_FIBRIL says that there is something on the run queue, to a context that
  * polls and to home on its way to user mode: not if all that is there may come
  * @later.
  */
-static void fibril_enqueue(struct task_struct *p, struct fibril_task *ft,
-			   struct fibril *f, bool later)
+static __always_inline void fibril_enqueue(struct task_struct *p,
+					   struct fibril_task *ft,
+					   struct fibril *f, bool later)
 {
 	f->queued = true;
 	f->next = NULL;
 	*ft->run_last = f;
 	ft->run_last = &f->next;
-	if (!later && !test_tsk_thread_flag(p, TIF_FIBRIL)) {
-		set_tsk_thread_flag(p, TIF_FIBRIL);
-		/* Home may be there. */
-		if (p != current)
-			kick_process(p);
-	}
+	if (!later && unlikely(!test_tsk_thread_flag(p, TIF_FIBRIL)))
+		fibril_raise(p);
 }
 
 static void fibril_dequeue(struct task_struct *p, struct fibril_task *ft,
@@ -587,6 +599,16 @@ static __always_inline bool fibrils_to_end(struct task_struct *tsk)
 	       READ_ONCE(tsk->signal->group_exec_task);
 }
 
+/* @next runs now. */
+static __always_inline void fibril_set_current(struct task_struct *tsk,
+					       struct fibril_task *ft,
+					       struct fibril *next, u32 id)
+{
+	WRITE_ONCE(ft->running, next);
+	ft->switched = jiffies;
+	task_thread_info(tsk)->fibril = id;
+}
+
 /* @next has been parked, and runs now. */
 static __always_inline void fibril_set_running(struct task_struct *tsk,
 					       struct fibril_task *ft,
@@ -595,13 +617,22 @@ static __always_inline void fibril_set_running(struct task_struct *tsk,
 	WRITE_ONCE(tsk->__state, next->state);
 	next->state = TASK_RUNNING;
 	next->patient = false;
-	WRITE_ONCE(ft->running, next);
-	ft->switched = jiffies;
-	task_thread_info(tsk)->fibril = next->id;
+	fibril_set_current(tsk, ft, next, next->id);
 	/* What @next sees: see fibril_no_signal(). */
 	if (unlikely(next->cancel | ft->exiting | fibrils_to_end(tsk)))
 		set_tsk_thread_flag(tsk, TIF_FIBRIL_END);
 	else if (unlikely(test_tsk_thread_flag(tsk, TIF_FIBRIL_END)))
+		clear_tsk_thread_flag(tsk, TIF_FIBRIL_END);
+}
+
+/* Home runs now, which has not been parked, but has called the one that ran. */
+static __always_inline void fibril_set_home(struct task_struct *tsk,
+					    struct fibril_task *ft)
+{
+	WRITE_ONCE(tsk->__state, TASK_RUNNING);
+	fibril_set_current(tsk, ft, &ft->home, FIBRIL_HOME);
+	/* It sees signals, and no more. */
+	if (unlikely(test_tsk_thread_flag(tsk, TIF_FIBRIL_END)))
 		clear_tsk_thread_flag(tsk, TIF_FIBRIL_END);
 }
 
@@ -639,12 +670,10 @@ static void fibril_put_stack(struct fibril_task *ft, struct fibril *f)
 }
 
 /* The one that was switched away from has finished: keep its stack. */
-static void fibril_finish_switch(struct fibril_task *ft)
+void __fibril_finish_switch(struct fibril_task *ft)
 {
 	struct fibril *f = ft->zombie;
 
-	if (likely(!f))
-		return;
 	ft->zombie = NULL;
 	fibril_put_stack(ft, f);
 }
@@ -672,7 +701,7 @@ static __always_inline void __sched fibril_switch(struct task_struct *tsk,
 			prev->saved->plug = NULL;
 		else
 			blk_plug_invalidate_ts();
-		fibril_restore(tsk, next, prev->uses);
+		fibril_restore(tsk, next, prev->uses, first);
 		/* Home goes on with that of @prev, which it has called. */
 		if (!first)
 			arch_fibril_restore(tsk, &next->saved->arch);
@@ -694,12 +723,13 @@ static __always_inline void __sched fibril_switch(struct task_struct *tsk,
  * goes on first, and what home had when it started @f is in home_state, but for
  * what is the architecture's: home has that of @f.
  */
-static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
-			  struct fibril *f)
+static __always_inline void fibril_detach(struct task_struct *tsk,
+					  struct fibril_task *ft,
+					  struct fibril *f)
 {
+	struct file *file, **files = fibril_top(f)->files;
 	struct fibril *home = &ft->home;
-	struct file *file;
-	unsigned int i;
+	unsigned int i, held = 0;
 
 	lockdep_assert_held(&tsk->pi_lock);
 
@@ -717,11 +747,12 @@ static void fibril_detach(struct task_struct *tsk, struct fibril_task *ft,
 	 * itself goes when its call ends: it is among @works.
 	 */
 	for (i = 0; i < f->nr_files; i++) {
-		file = fibril_top(f)->files[i];
+		file = files[i];
 		if (atomic_long_inc_not_zero(&file->f_count))
-			fibril_top(f)->files[f->nr_held++] = file;
+			files[held++] = file;
 	}
 	f->nr_files = FIBRIL_FILES;
+	f->nr_held = held;
 }
 
 /* May the context that runs be parked here? */
@@ -734,24 +765,39 @@ static bool fibril_may_switch(struct task_struct *tsk)
 	return !preempt_count() && !irqs_disabled() && !rcu_preempt_depth();
 }
 
-/* Park the context that runs; @state is kept for it.  pi_lock is held. */
-static void __sched fibril_park(struct task_struct *tsk, struct fibril_task *ft,
-				unsigned int state)
+/*
+ * Park @f, which runs, and has not slept before: home goes on, whoever else can
+ * run.  @state is kept for it.  pi_lock is held.
+ */
+static __always_inline void __sched fibril_park_first(struct task_struct *tsk,
+						      struct fibril_task *ft,
+						      struct fibril *f,
+						      unsigned int state)
+	__releases(&tsk->pi_lock)
+{
+	f->state = state;
+	f->parked = jiffies;
+	fibril_detach(tsk, ft, f);
+	fibril_set_home(tsk, ft);
+	fibril_switch(tsk, ft, f, &ft->home, true);
+}
+
+/* Park the context that runs, whichever that is. */
+static noinline void __sched fibril_park(struct task_struct *tsk,
+					 struct fibril_task *ft,
+					 unsigned int state)
 	__releases(&tsk->pi_lock)
 {
 	struct fibril *prev = ft->running;
 
-	prev->state = state;
-	prev->parked = jiffies;
 	if (prev == &ft->home) {
 		ft->begun = false;
 	} else if (!prev->detached) {
-		/* Home goes on, whoever else can run. */
-		fibril_detach(tsk, ft, prev);
-		fibril_set_running(tsk, ft, &ft->home);
-		fibril_switch(tsk, ft, prev, &ft->home, true);
+		fibril_park_first(tsk, ft, prev, state);
 		return;
 	}
+	prev->state = state;
+	prev->parked = jiffies;
 	WRITE_ONCE(ft->running, NULL);
 	fibril_switch(tsk, ft, prev, fibril_pick(tsk, ft), false);
 }
@@ -818,17 +864,29 @@ static bool fibril_plug_empty(struct blk_plug *plug)
 #endif
 }
 
+/* Is there something in the plug that somebody will wait for? */
+static bool fibril_plug_used(struct fibril_task *ft)
+{
+	return unlikely(ft->plugged) && unlikely(!fibril_plug_empty(&ft->plug));
+}
+
 /**
- * fibril_start_plug() - start a plug for calls of which one has slept for I/O
+ * fibril_start_plug() - start a plug for calls that sleep for I/O
  * @ft: the task's fibrils
- * @nr: how many may follow
+ * @nr: how many may do so
+ *
+ * Home goes on while they sleep.  What is in the plug does not stay there for
+ * longer than to the next tick but one: see __fibril_tick().
  *
  * Context: home, between two calls; without a plug
  */
 void fibril_start_plug(struct fibril_task *ft, unsigned long nr)
 {
 	/* One that has slept in a driver is in the middle of it: rare enough. */
-	if (ft->plugged && !fibril_plug_empty(&ft->plug))
+	if (fibril_plug_used(ft))
+		return;
+	/* There may be no tick. */
+	if (tick_nohz_full_enabled())
 		return;
 	ft->plugged = true;
 	blk_start_plug_nr_ios(&ft->plug, min(nr, USHRT_MAX));
@@ -841,7 +899,7 @@ void fibril_start_plug(struct fibril_task *ft, unsigned long nr)
  */
 static __always_inline void fibril_flush_plug(struct fibril_task *ft)
 {
-	if (unlikely(ft->plugged) && unlikely(!fibril_plug_empty(&ft->plug)))
+	if (fibril_plug_used(ft))
 		blk_flush_plug(&ft->plug, true);
 }
 
@@ -863,6 +921,7 @@ bool __sched fibril_schedule(void)
 	if (unlikely(!fibril_may_switch(tsk))) {
 		/* Nobody else does, then: fibril_plug_borrowed() */
 		blk_flush_plug(tsk->plug, true);
+		fibril_flush_plug(ft);
 		return false;
 	}
 
@@ -892,6 +951,129 @@ bool __sched fibril_schedule(void)
 	return true;
 }
 
+/* In a place where the task must not leave the context that runs */
+static noinline void __sched fibril_io_wait_here(struct fibril_io *io)
+{
+	struct task_struct *tsk = current;
+
+	raw_spin_lock_irq(&tsk->pi_lock);
+	io->fibril = tsk->fibrils->running;
+	while (!io->done) {
+		WRITE_ONCE(tsk->__state, TASK_UNINTERRUPTIBLE);
+		raw_spin_unlock_irq(&tsk->pi_lock);
+		io_schedule();
+		raw_spin_lock_irq(&tsk->pi_lock);
+	}
+	raw_spin_unlock_irq(&tsk->pi_lock);
+}
+
+/**
+ * fibril_io_wait() - wait for one I/O
+ * @io: with its @task set to current, and everything else 0
+ *
+ * This is what wait_for_completion_io() does for others, and schedule() for it:
+ *
+ *   fibril F				who ends the I/O
+ *
+ *   lock pi_lock			lock pi_lock
+ *     return if @done			  @done = true
+ *     @fibril = F, F is parked		  if @fibril is set, and F still sleeps
+ *   unlock				    @woken = true
+ *   switch				    put F on the run queue
+ *					unlock
+ *   picked under pi_lock, runs
+ *   return if @woken
+ *
+ * If somebody else has woken F, who does not know which context he means, F may
+ * run before the other one has the lock, and sleeps again; or while he has it.
+ * Then @woken is not set, @done may be, and @io is in use until F gets the lock.
+ *
+ * Context: a fibril. May sleep.
+ */
+void __sched fibril_io_wait(struct fibril_io *io)
+{
+	struct task_struct *tsk = current;
+	struct fibril_task *ft = tsk->fibrils;
+	struct fibril *f = ft->running;
+
+	might_sleep();
+	if (unlikely(!fibril_may_switch(tsk))) {
+		fibril_io_wait_here(io);
+		return;
+	}
+
+	/* See __fibril_plug_borrowed(). */
+	if (f->detached || tsk->plug != ft->home_state.plug) {
+		blk_flush_plug(tsk->plug, true);
+		if (f->detached)
+			fibril_flush_plug(ft);
+	}
+	if (need_resched())
+		schedule_all_contexts(true);
+
+	tsk->in_iowait = true;
+	raw_spin_lock_irq(&tsk->pi_lock);
+	while (!io->done) {
+		io->fibril = f;
+		/* The hung task detector need not worry. */
+		f->patient = true;
+		if (likely(!f->detached))
+			fibril_park_first(tsk, ft, f, TASK_UNINTERRUPTIBLE);
+		else
+			fibril_park(tsk, ft, TASK_UNINTERRUPTIBLE);
+		if (likely(io->woken))
+			goto out;
+		raw_spin_lock_irq(&tsk->pi_lock);
+	}
+	raw_spin_unlock_irq(&tsk->pi_lock);
+out:
+	/* If it was set before, by who flushes a plug, it is about to be cleared. */
+	tsk->in_iowait = false;
+}
+
+/**
+ * fibril_io_done() - say that the I/O is done
+ * @io: what the fibril waits for, or is about to; may be gone after that
+ *
+ * Context: any.
+ */
+void fibril_io_done(struct fibril_io *io)
+{
+	struct task_struct *p = io->task;
+	struct fibril *f;
+	unsigned long flags;
+	u32 id;
+
+	raw_spin_lock_irqsave(&p->pi_lock, flags);
+	io->done = true;
+	f = io->fibril;
+	if (!f) {
+		/* It does not sleep for it yet, and sees that before it does. */
+	} else if (likely(f->state == TASK_UNINTERRUPTIBLE) &&
+		   likely(!(READ_ONCE(p->__state) & TASK_FIBRILS) &&
+			  !fibrils_wait_in_chain(p))) {
+		io->woken = true;
+		f->state = TASK_RUNNING;
+		fibril_enqueue(p, p->fibrils, f, false);
+	} else {
+		/* The task sleeps, or somebody else has woken the fibril. */
+		id = f->id;
+		/* It may be over, and the task, too, before it is woken. */
+		guard(rcu)();
+		raw_spin_unlock_irqrestore(&p->pi_lock, flags);
+		wake_up_context(p, TASK_UNINTERRUPTIBLE, FIBRIL_REF(id));
+		return;
+	}
+	raw_spin_unlock_irqrestore(&p->pi_lock, flags);
+}
+
+/* TIF_FIBRIL was set for the plug only: see __fibril_tick(). */
+static void fibril_none_can_run(struct task_struct *tsk, struct fibril_task *ft)
+{
+	if (!ft->run_first)
+		clear_tsk_thread_flag(tsk, TIF_FIBRIL);
+}
+
 /* Let the contexts that can run do so before this one goes on. */
 static void __sched fibril_yield(void)
 {
@@ -906,6 +1088,7 @@ static void __sched fibril_yield(void)
 
 	raw_spin_lock_irq(&tsk->pi_lock);
 	if (unlikely(!fibril_first(tsk, ft))) {
+		fibril_none_can_run(tsk, ft);
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		return;
 	}
@@ -939,6 +1122,7 @@ void __sched __fibril_resume(void)
 	raw_spin_lock_irq(&tsk->pi_lock);
 	next = fibril_first(tsk, ft);
 	if (unlikely(!next)) {
+		fibril_none_can_run(tsk, ft);
 		raw_spin_unlock_irq(&tsk->pi_lock);
 		return;
 	}
@@ -956,10 +1140,32 @@ void __sched __fibril_resume(void)
 	fibril_switch(tsk, ft, home, next, false);
 }
 
-/* What was left for later has waited long enough; the tick of current. */
+/*
+ * What was left for later has waited long enough; the tick of current.
+ *
+ * So has what is in the plug, if home is in the middle of a batch.  Not only
+ * does the device wait, and whoever wants what the calls that sleep hold: a loop
+ * with cond_resched() in another call of the batch may wait for one of these,
+ *
+ *   close() of a file that has no name     rmdir() of where it was
+ *
+ *   __dentry_kill(): it is dead
+ *   evict() reads a block: in the plug
+ *   sleeps
+ *                                          shrink_dcache_parent(): one is dead,
+ *                                          wait for who has killed it, again
+ *                                          and again
+ *
+ * and nothing can run, for nobody has sent the request.  With TIF_FIBRIL set,
+ * the loop gets to fibril_yield(), which does.
+ */
 void __fibril_tick(void)
 {
-	fibril_ask(current->fibrils);
+	struct fibril_task *ft = current->fibrils;
+
+	fibril_ask(ft);
+	if (current->plug == &ft->plug && fibril_plug_used(ft))
+		set_thread_flag(TIF_FIBRIL);
 }
 
 /*
@@ -1020,16 +1226,17 @@ static __always_inline void __noreturn fibril_leave(struct task_struct *tsk,
 	WRITE_ONCE(tsk->fibrils_in_flight, tsk->fibrils_in_flight - 1);
 	if (!RB_EMPTY_NODE(&fibril_top(f)->deadline.node))
 		timerqueue_del(&ft->deadlines, &fibril_top(f)->deadline);
-	if (ft->exiting ? !tsk->fibrils_in_flight :
-	    ft->wait_for == f ||
-	    (ft->waiting && (!ft->wait_left || !tsk->fibrils_in_flight)))
+	if (ft->home.state &&
+	    (ft->exiting ? !tsk->fibrils_in_flight :
+	     ft->wait_for == f ||
+	     (ft->waiting && (!ft->wait_left || !tsk->fibrils_in_flight))))
 		fibril_wake_one(tsk, ft, &ft->home, TASK_NORMAL);
 
 	next = fibril_pick(tsk, ft);
 	raw_spin_unlock(&tsk->pi_lock);
 
 	tsk->nvcsw++;
-	fibril_restore(tsk, next, uses);
+	fibril_restore(tsk, next, uses, false);
 	arch_fibril_restore(tsk, &next->saved->arch);
 	/* These are not current_cred() any more. */
 	put_cred(base_cred);
@@ -1043,35 +1250,42 @@ static __always_inline unsigned int fibril_left(struct task_struct *tsk)
 {
 	unsigned int rare = tsk->flags & PF_FIBRIL;
 
+	/* Nobody restarts it. */
+	if (unlikely(tsk->restart_block.fn != do_no_restart_syscall))
+		tsk->restart_block.fn = do_no_restart_syscall;
+	tsk->restart_block.nanosleep.type = TT_NONE;
 #define X(member)	rare |= tsk->member;
 	FIBRIL_BITS_DELAY_ACCT(X)
 #undef X
-	return (rare ? FIBRIL_USES_RARE : 0) |
-	       (fibril_uses_restart(tsk) ? FIBRIL_USES_RESTART : 0);
+	return rare ? FIBRIL_USES_RARE : 0;
 }
 
 /* A call leaves nothing behind that it does not when it is made by home. */
-static void fibril_check_left(struct task_struct *tsk)
+static void fibril_check_left(struct task_struct *tsk, struct fibril *f,
+			      unsigned int uses)
 {
 	/* Home may have had these for good: PR_SET_IO_FLUSHER */
 	unsigned int flags = PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE;
 
-	WARN_ON_ONCE(__fibril_uses(tsk) & ~fibril_left(tsk) || tsk->in_iowait ||
+	WARN_ON_ONCE(__fibril_uses(tsk) & ~uses || tsk->in_iowait ||
 		     tsk->flags & PF_FIBRIL & ~flags);
+	WARN_ON_ONCE(rcu_access_pointer(tsk->cred) != f->base_cred || tsk->plug);
 }
 
 static __always_inline void __noreturn fibril_end(struct task_struct *tsk,
 						  struct fibril_task *ft,
 						  struct fibril *f)
 {
+	unsigned int uses;
+
 	/* What comes now is not the call's: it is not cancelled. */
 	f->ending = true;
 	fibril_put_caches(tsk, &ft->home);
 	f->finish(f);
 
-	WARN_ON_ONCE(rcu_access_pointer(tsk->cred) != f->base_cred || tsk->plug);
+	uses = fibril_left(tsk);
 	if (IS_ENABLED(CONFIG_DEBUG_FIBRILS))
-		fibril_check_left(tsk);
+		fibril_check_left(tsk, f, uses);
 
 	if (IS_ENABLED(CONFIG_SCHED_STACK_END_CHECK) &&
 	    *(unsigned long *)f->stack != STACK_END_MAGIC)
@@ -1080,20 +1294,18 @@ static __always_inline void __noreturn fibril_end(struct task_struct *tsk,
 	/* Until the next context has the CPU: see fibril_finish_switch(). */
 	if (unlikely(!f->free))
 		ft->zombie = f;
-	fibril_leave(tsk, ft, f, fibril_left(tsk));
+	fibril_leave(tsk, ft, f, uses);
 }
 
-/**
- * fibril_end_call() - do what a call has left to be done before it counts
- * @f: the fibril, which runs
- *
- * Files that the call has closed are closed when it has finished.
- */
-void fibril_end_call(struct fibril *f)
+static __always_inline void __fibril_end_call(struct fibril *f)
 {
 	if (f->detached) {
-		while (f->nr_held)
-			fput(fibril_top(f)->files[--f->nr_held]);
+		struct file **files = fibril_top(f)->files;
+		unsigned int held = f->nr_held;
+
+		f->nr_held = 0;
+		while (held)
+			fput(files[--held]);
 	} else {
 		/* From here on it may close them. */
 		f->nr_files = 0;
@@ -1109,6 +1321,17 @@ void fibril_end_call(struct fibril *f)
 }
 
 /**
+ * fibril_end_call() - do what a call has left to be done before it counts
+ * @f: the fibril, which runs
+ *
+ * Files that the call has closed are closed when it has finished.
+ */
+void fibril_end_call(struct fibril *f)
+{
+	__fibril_end_call(f);
+}
+
+/**
  * fibril_done() - a fibril has made its call
  * @f: the fibril, which runs
  *
@@ -1118,7 +1341,7 @@ notrace void fibril_done(struct fibril *f)
 {
 	struct task_struct *tsk = current;
 
-	fibril_end_call(f);
+	__fibril_end_call(f);
 	if (!f->detached)
 		return;
 	/* It is not fetched again for each use. */
@@ -1142,14 +1365,6 @@ void __no_kcsan fibril_save_home(struct fibril_task *ft)
 		tsk->restart_block.nanosleep.type = TT_NONE;
 	fibril_save(tsk, &ft->home);
 	ft->begun = true;
-}
-
-/* The end of fibril_switch(), for one who comes from arch_fibril_switch(). */
-void fibril_switched(struct fibril_task *ft)
-{
-	fibril_finish_switch(ft);
-	local_irq_enable();
-	preempt_check_resched();
 }
 
 bool __fibril_task_work_add(struct callback_head *work)

@@ -379,6 +379,8 @@ struct fibril {
  * @plug: T. of home, for a batch of calls.  Calls that have slept may have a
  *	pointer to it still, from when they submitted I/O, and use it.
  * @plugged: T. it has been used
+ * @plug_ahead: T. so many more batches begin with it
+ * @plug_ios: T. for so many calls: that many have slept for I/O in the last one
  * @done: T. finished calls whose results nobody has fetched, oldest first
  * @waiting: T. home sleeps until @wait_left is 0, or nothing is in flight
  * @wait_left: T. so many calls have yet to finish
@@ -419,6 +421,8 @@ struct fibril_task {
 	unsigned long		switched;
 	struct blk_plug		plug;
 	bool			plugged;
+	u8			plug_ahead;
+	u16			plug_ios;
 
 	struct list_head	done;
 	bool			waiting;
@@ -488,7 +492,7 @@ bool fibril_cancel(struct fibril *f, enum fibril_cancel how);
 void fibril_end_call(struct fibril *f);
 void fibril_done(struct fibril *f);
 void fibril_save_home(struct fibril_task *ft);
-void fibril_switched(struct fibril_task *ft);
+void __fibril_finish_switch(struct fibril_task *ft);
 
 /*
  * What a fibril runs, called by arch_fibril_call() on its stack: the layer
@@ -634,6 +638,13 @@ static inline void fibril_ask(struct fibril_task *ft)
 		set_thread_flag(TIF_FIBRIL);
 }
 
+/* After a switch, before anything else */
+static __always_inline void fibril_finish_switch(struct fibril_task *ft)
+{
+	if (unlikely(ft->zombie))
+		__fibril_finish_switch(ft);
+}
+
 /**
  * fibril_run() - run a fibril until it sleeps or has finished
  * @ft: the task's fibrils
@@ -668,7 +679,10 @@ static __always_inline bool fibril_run(struct fibril_task *ft, struct fibril *f)
 		fibril_show_hooks(tsk, &ft->home_state);
 		return true;
 	}
-	fibril_switched(ft);
+	/* As at the end of fibril_switch(): we come from arch_fibril_switch(). */
+	fibril_finish_switch(ft);
+	local_irq_enable();
+	preempt_check_resched();
 	return false;
 }
 

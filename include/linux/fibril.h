@@ -15,10 +15,30 @@
 struct blk_plug;
 struct callback_head;
 struct fd;
+struct fibril;
 struct rcuwait;
 struct task_struct;
 
 struct fd fibril_fdget(unsigned int fd, fmode_t mask);
+
+/**
+ * struct fibril_io - what a fibril waits for: one I/O, and nobody else does
+ * @task: the task
+ * @fibril: its context that has come to sleep for it
+ * @done: it is done
+ * @woken: @fibril was made runnable for that reason, and no other
+ *
+ * Such a wait needs no wait queue.  Who writes to it has the task's pi_lock.
+ */
+struct fibril_io {
+	struct task_struct	*task;
+	struct fibril		*fibril;
+	bool			done;
+	bool			woken;
+};
+
+void fibril_io_wait(struct fibril_io *io);
+void fibril_io_done(struct fibril_io *io);
 
 #ifdef CONFIG_FIBRILS
 

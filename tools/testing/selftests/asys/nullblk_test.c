@@ -251,4 +251,64 @@ TEST_F(nullblk, home_reads)
 	}
 }
 
+/*
+ * test_modules/asys_wake.ko: what is written to this is the id of a task to wake,
+ * whichever of its contexts sleep, and for whatever.
+ */
+#define MODULE	"test_modules/asys_wake.ko"
+#define WAKE	"/sys/module/asys_wake/parameters/pid"
+
+/* Others wake the task all the time; each read ends when it is done, not before. */
+TEST_F(nullblk, woken_in_vain)
+{
+	int i, k, asleep, status, module;
+	pid_t waker, me = getpid();
+	int64_t ret;
+
+	module = open(MODULE, O_RDONLY | O_CLOEXEC);
+	if (module < 0)
+		SKIP(return, "no " MODULE);
+	if (syscall(__NR_finit_module, module, "", 0)) {
+		/* No modules at all, or it is for another kernel. */
+		ASSERT_TRUE(errno == ENOSYS || errno == ENOEXEC);
+		SKIP(return, MODULE ": %s", strerror(errno));
+	}
+	waker = fork();
+	ASSERT_LE(0, waker);
+	if (!waker) {
+		pin_to(self->cpu[1]);
+		while (!write_long(WAKE, me))
+			;
+		_exit(1);
+	}
+	for (k = 0; k < 20; k++) {
+		memset(self->buf, 0xff, 64 * PAGE);
+		for (i = asleep = 0; i < 64; i++) {
+			int s = try_start(i, &ret, __NR_pread64, self->direct,
+					  self->buf + i * PAGE, PAGE, i * PAGE);
+
+			ASSERT_LE(0, s);
+			if (s)
+				ASSERT_EQ(PAGE, ret);
+			asleep += !s;
+		}
+		/* Home is in one of its own, too. */
+		ASSERT_EQ(PAGE, pread(self->direct, self->buf + 64 * PAGE, PAGE, 0));
+		while (asleep--) {
+			struct asys_completion c;
+
+			ASSERT_EQ(0, asys_await(&c));
+			ASSERT_EQ(PAGE, c.return_code);
+		}
+		/* Nothing has been written there. */
+		for (i = 0; i < 65 * PAGE; i++)
+			ASSERT_EQ(0, self->buf[i]);
+	}
+	NOTHING_LEFT();
+	ASSERT_EQ(0, kill(waker, SIGKILL));
+	ASSERT_EQ(waker, waitpid(waker, &status, 0));
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
+	EXPECT_EQ(0, syscall(__NR_delete_module, "asys_wake", 0));
+}
+
 TEST_HARNESS_MAIN
