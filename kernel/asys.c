@@ -1015,9 +1015,8 @@ static __always_inline bool asys_has_work(struct fibril_task *ft)
 			     (_TIF_NEED_RESCHED | _TIF_FIBRIL |
 			      _TIF_SIGPENDING | _TIF_NOTIFY_SIGNAL);
 
-	/* Fibrils that can run are given a turn after a tick. */
 	return unlikely(work) &&
-	       (work != _TIF_FIBRIL || time_after(jiffies, ft->switched));
+	       (work != _TIF_FIBRIL || fibrils_want_turn(ft));
 }
 
 /* Why a fibril that takes the requests of a batch gives back to home. */

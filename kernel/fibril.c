@@ -329,7 +329,7 @@ static noinline void fibril_raise(struct task_struct *p)
 /*
  * TIF_FIBRIL says that there is something on the run queue, to a context that
  * polls and to home on its way to user mode: not if all that is there may come
- * @later.
+ * @later.  It may also say that there is something in the plug: __fibril_tick().
  */
 static __always_inline void fibril_enqueue(struct task_struct *p,
 					   struct fibril_task *ft,
@@ -875,8 +875,9 @@ static bool fibril_plug_used(struct fibril_task *ft)
  * @ft: the task's fibrils
  * @nr: how many may do so
  *
- * Home goes on while they sleep.  What is in the plug does not stay there for
- * longer than to the next tick but one: see __fibril_tick().
+ * Home goes on while they sleep.  If that takes longer than a tick, it flushes the
+ * plug between two calls, and a call does at the next cond_resched(), if the kernel
+ * is not fully preemptible: see __fibril_tick().
  *
  * Context: home, between two calls; without a plug
  */
@@ -885,12 +886,20 @@ void fibril_start_plug(struct fibril_task *ft, unsigned long nr)
 	/* One that has slept in a driver is in the middle of it: rare enough. */
 	if (fibril_plug_used(ft))
 		return;
-	/* There may be no tick. */
+	/* There may be no tick, then. */
 	if (tick_nohz_full_enabled())
 		return;
-	ft->plugged = true;
 	blk_start_plug_nr_ios(&ft->plug, min(nr, USHRT_MAX));
+	ft->plugged = true;
 	fibril_begin(ft);
+}
+
+static noinline void __fibril_flush_plug(struct fibril_task *ft)
+{
+	/* This clears PF_BLOCK_TS, which is about the plug that is current. */
+	if (current->plug != &ft->plug)
+		blk_plug_invalidate_ts();
+	blk_flush_plug(&ft->plug, true);
 }
 
 /*
@@ -900,7 +909,7 @@ void fibril_start_plug(struct fibril_task *ft, unsigned long nr)
 static __always_inline void fibril_flush_plug(struct fibril_task *ft)
 {
 	if (fibril_plug_used(ft))
-		blk_flush_plug(&ft->plug, true);
+		__fibril_flush_plug(ft);
 }
 
 /**
@@ -939,6 +948,8 @@ bool __sched fibril_schedule(void)
 		/* The likes of yield(): let another one have a turn. */
 		if (!fibril_first(tsk, ft)) {
 			raw_spin_unlock_irq(&tsk->pi_lock);
+			/* It may be for what is in there. */
+			fibril_flush_plug(ft);
 			return false;
 		}
 		fibril_enqueue(tsk, ft, ft->running, false);
@@ -1096,18 +1107,20 @@ static void __sched fibril_yield(void)
 	fibril_park(tsk, ft, READ_ONCE(tsk->__state));
 }
 
-/* The same, if the context that runs has kept others waiting for a tick. */
+/*
+ * The same, if the context that runs has kept others waiting for a tick.  Where it
+ * must not migrate, these must not, either, until it goes on; but it may itself
+ * wait for one of them, or for what is in the plug.
+ */
 int __sched __fibril_cond_yield(void)
 {
-	if (likely(!time_after(jiffies, current->fibrils->switched)))
+	struct fibril_task *ft = current->fibrils;
+
+	if (likely(!fibrils_want_turn(ft)))
 		return 0;
-#ifdef CONFIG_SMP
-	/* The others would be pinned to this CPU, too: not for a mere yield. */
-	if (current->migration_disabled)
-		return 0;
-#endif
 	if (!in_task() || !fibril_may_switch(current))
 		return 0;
+	WRITE_ONCE(ft->plug_old, false);
 	fibril_yield();
 	return 1;
 }
@@ -1143,9 +1156,10 @@ void __sched __fibril_resume(void)
 /*
  * What was left for later has waited long enough; the tick of current.
  *
- * So has what is in the plug, if home is in the middle of a batch.  Not only
- * does the device wait, and whoever wants what the calls that sleep hold: a loop
- * with cond_resched() in another call of the batch may wait for one of these,
+ * So has what is in the plug, where home is in the middle of a batch, or a call
+ * has added to it later: see fibril_flush_plug().  Not only does the device wait,
+ * and whoever wants what the calls that sleep hold: a loop with cond_resched() in
+ * another call may wait for one of these,
  *
  *   close() of a file that has no name     rmdir() of where it was
  *
@@ -1164,8 +1178,10 @@ void __fibril_tick(void)
 	struct fibril_task *ft = current->fibrils;
 
 	fibril_ask(ft);
-	if (current->plug == &ft->plug && fibril_plug_used(ft))
+	if (fibril_plug_used(ft)) {
+		WRITE_ONCE(ft->plug_old, true);
 		set_thread_flag(TIF_FIBRIL);
+	}
 }
 
 /*
@@ -2043,6 +2059,11 @@ void __fibril_exit(void)
 		tsk->fibrils = NULL;
 	}
 	clear_thread_flag(TIF_FIBRIL_END);
+	/* Nobody else does without fibrils. */
+	clear_thread_flag(TIF_FIBRIL);
+	/* Home may have died of an oops in the middle of a batch. */
+	if (tsk->plug == &ft->plug)
+		blk_finish_plug(&ft->plug);
 	for (i = 0; i < FIBRIL_CHUNKS; i++)
 		kfree(ft->chunks[i]);
 	ida_destroy(&ft->ids);

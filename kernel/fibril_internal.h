@@ -369,7 +369,8 @@ struct fibril {
  * @running: P. the one that runs; NULL while all are parked.  Home and a
  *	fibril that has not slept yet take turns without the lock.
  * @run_first: P. contexts that can run, in order; TIF_FIBRIL is set while there
- *	are any, but for those that may come later: see fibril_enqueue()
+ *	are any, but for those that may come later, and at times for the plug: see
+ *	fibril_enqueue()
  * @run_last: P. where the next one is linked
  * @flight: P. fibrils that have slept and have not finished
  * @exiting: P. all are cancelled
@@ -379,6 +380,7 @@ struct fibril {
  * @plug: T. of home, for a batch of calls.  Calls that have slept may have a
  *	pointer to it still, from when they submitted I/O, and use it.
  * @plugged: T. it has been used
+ * @plug_old: T. there was something in it at the last tick
  * @plug_ahead: T. so many more batches begin with it
  * @plug_ios: T. for so many calls: that many have slept for I/O in the last one
  * @done: T. finished calls whose results nobody has fetched, oldest first
@@ -421,6 +423,7 @@ struct fibril_task {
 	unsigned long		switched;
 	struct blk_plug		plug;
 	bool			plugged;
+	bool			plug_old;
 	u8			plug_ahead;
 	u16			plug_ios;
 
@@ -643,6 +646,15 @@ static __always_inline void fibril_finish_switch(struct fibril_task *ft)
 {
 	if (unlikely(ft->zombie))
 		__fibril_finish_switch(ft);
+}
+
+/*
+ * TIF_FIBRIL is set: has the context that runs kept others, or the requests in the
+ * plug, waiting for a tick?
+ */
+static __always_inline bool fibrils_want_turn(struct fibril_task *ft)
+{
+	return time_after(jiffies, ft->switched) || READ_ONCE(ft->plug_old);
 }
 
 /**
