@@ -1277,7 +1277,12 @@ static __always_inline void asys_sleeps(struct asys_batch *b, struct fibril *f)
 	 * So only some batches, after one that shows this, begin with one.
 	 */
 	b->ios++;
-	if (!current->plug && b->next != b->end) {
+	if (b->next == b->end)
+		return;
+	if (current->plug) {
+		if (!(b->ios % FIBRIL_PLUG_IOS))
+			fibril_refill_plug(b->ft, b->end - b->next);
+	} else {
 		fibril_start_plug(b->ft, b->end - b->next);
 		if (current->plug)
 			b->ft->plug_ahead = ASYS_PLUG_AHEAD;

@@ -648,6 +648,27 @@ static __always_inline void fibril_finish_switch(struct fibril_task *ft)
 		__fibril_finish_switch(ft);
 }
 
+/* A plug gets no more requests at a time than these: BLK_MAX_REQUEST_COUNT */
+#define FIBRIL_PLUG_IOS		32
+
+/**
+ * fibril_refill_plug() - have the plug get requests in one go again
+ * @ft: the task's fibrils
+ * @nr: how many more calls may need one
+ *
+ * What fibril_start_plug() has asked for is for so many requests only; after
+ * that, each would be allocated by itself.
+ *
+ * Context: home, with the plug
+ */
+static __always_inline void fibril_refill_plug(struct fibril_task *ft,
+					       unsigned long nr)
+{
+#ifdef CONFIG_BLOCK
+	ft->plug.nr_ios = min(nr, FIBRIL_PLUG_IOS);
+#endif
+}
+
 /*
  * TIF_FIBRIL is set: has the context that runs kept others, or the requests in the
  * plug, waiting for a tick?
